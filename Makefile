@@ -1,0 +1,142 @@
+# wspush. `make help` lists the targets; README.md shows the two that matter: `make run` and `make check`.
+
+VARIANT ?=
+BUILD   := build$(if $(VARIANT),/$(VARIANT))
+PORT    ?= 8080
+VERSION := $(shell cat VERSION)
+# `make V=1` shows the commands.
+Q       := $(if $(V),,@)
+say      = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2))
+CC      := gcc
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla \
+        -Wformat=2 -Wundef -Werror=implicit-function-declaration
+OPT  := -O2 -g -fno-omit-frame-pointer
+HARD := -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2
+SAN  :=
+ifeq ($(VARIANT),asan)
+SAN  := -fsanitize=address,undefined -fno-sanitize-recover=all
+OPT  := -O1 -g -fno-omit-frame-pointer
+HARD :=
+endif
+ifeq ($(VARIANT),tsan)
+SAN  := -fsanitize=thread
+OPT  := -O1 -g -fno-omit-frame-pointer
+HARD :=
+endif
+
+override CFLAGS  += -std=c11 -D_GNU_SOURCE -DWSPUSH_VERSION='"$(VERSION)"' $(OPT) $(WARN) $(HARD) $(SAN) -pthread \
+                    -Iws -MMD -MP
+override LDFLAGS += $(SAN) -pthread $(if $(HARD),-pie -Wl,-z,relro,-z,now)
+
+# A room is a folder of ws/; each becomes one archive. The order is the layering: a room uses only rooms before it.
+ROOMS       := base wire loop push engine control
+room         = $(BUILD)/lib/$(1).a
+objects      = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
+up_to        = $(if $(filter $(1),$(ROOMS)),$(shell echo "$(ROOMS)" | sed 's/\b$(1)\b.*/$(1)/'),$(1))
+reverse      = $(if $(1),$(call reverse,$(wordlist 2,99,$(1))) $(firstword $(1)))
+LIBS_base   := -lconfuse -lnettle
+LIBS_wire   := -lwslay
+LIBS_worker := $(LIBS_base) $(LIBS_wire)
+LIBS_client := -lhiredis
+LIBS_check  := $(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt -lm)
+
+PROGRAMS := $(BUILD)/wspushd $(BUILD)/wspush-fcgi $(BUILD)/wsctl
+
+.PHONY: all
+all: $(PROGRAMS)
+
+$(BUILD)/wspushd: $(BUILD)/obj/ws/wspushd.o $(foreach r,$(call reverse,$(ROOMS)),$(call room,$(r)))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_worker)
+$(BUILD)/wspush-fcgi: $(call objects,fcgi) $(call room,client) $(call room,base)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lfcgi $(LIBS_client) $(LIBS_base)
+$(BUILD)/wsctl: $(BUILD)/obj/ws/wsctl.o $(call objects,ws/ctl) $(call room,client) $(call room,base)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_client) $(LIBS_base)
+
+define room_rule
+$(call room,$(1)): $(call objects,ws/$(1))
+	@mkdir -p $$(@D) && rm -f $$@
+	$$(Q)ar rcs $$@ $$^
+endef
+$(foreach r,$(ROOMS) client,$(eval $(call room_rule,$(r))))
+
+$(BUILD)/obj/%.o: %.c VERSION
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
+
+# ---- tests -----------------------------------------------------------------------------------------------------
+# t/unit/ROOM/test_X.c links ROOM and the rooms below it, and nothing else: the link is the boundary test.
+UNIT_SRC   := $(wildcard t/unit/*/test_*.c)
+UNIT_BIN   := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRC))
+SYSTEM_SRC := $(wildcard t/system/test_*.c)
+SYSTEM_BIN := $(patsubst %.c,$(BUILD)/%,$(SYSTEM_SRC))
+SYSTEM_LIB := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out $(SYSTEM_SRC),$(wildcard t/system/*.c)))
+
+define unit_rule
+$(BUILD)/t/unit/$(1)/%: $(BUILD)/obj/t/unit/$(1)/%.o $(foreach r,$(call reverse,$(call up_to,$(1))),$(call room,$(r))) $(if $(filter client,$(1)),$(call room,base))
+	@mkdir -p $$(@D)
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LIBS_check) $(if $(filter client,$(1)),$$(LIBS_client) $$(LIBS_base),$$(LIBS_worker))
+endef
+$(foreach r,$(ROOMS) client,$(eval $(call unit_rule,$(r))))
+
+$(BUILD)/t/system/test_%: $(BUILD)/obj/t/system/test_%.o $(SYSTEM_LIB) $(call room,base)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_check) $(LIBS_base)
+
+.PHONY: tests check check-programs check-asan check-tsan check-interop check-browser
+tests: $(PROGRAMS) $(UNIT_BIN) $(SYSTEM_BIN)
+
+check: ## install what is missing, build, run unit and system tests
+	@conf/install-deps.sh build check
+	@$(MAKE) --no-print-directory -j2 tests
+	@t/run-tests.sh $(BUILD) $(UNIT_BIN) $(SYSTEM_BIN)
+
+check-asan check-tsan: check-%: ## the same under AddressSanitizer and UBSan, or ThreadSanitizer
+	@conf/install-deps.sh build check
+	@$(MAKE) --no-print-directory -j2 VARIANT=$* tests
+	@$(MAKE) --no-print-directory VARIANT=$* run-tests
+.PHONY: run-tests
+run-tests:
+	@t/run-tests.sh $(BUILD) $(UNIT_BIN) $(SYSTEM_BIN)
+
+check-interop: ## redis-cli, Redis libraries and WebSocket clients of other people against our programs
+	@conf/install-deps.sh build check interop
+	@$(MAKE) --no-print-directory -j2 all
+	@t/interop/run.sh $(BUILD)
+
+check-browser: ## the whole scene in Debian's Chromium
+	@conf/install-deps.sh build check browser
+	@$(MAKE) --no-print-directory -j2 all
+	@t/browser/run.sh $(BUILD)
+
+# ---- run, lint, clean ------------------------------------------------------------------------------------------
+.PHONY: run install-deps lint layers clean help
+run: ## install what is missing, build, and serve http://127.0.0.1:8080/test/ (PORT= moves it)
+	@conf/install-deps.sh build run
+	@$(MAKE) --no-print-directory -j2 all
+	@exec conf/run.sh $(BUILD) $(PORT)
+
+install-deps: ## install every Debian package that a target may need
+	@conf/install-deps.sh build run check interop browser lint
+
+layers: ## no room includes a room above it
+	@t/layers.sh
+
+lint: layers ## clang-format, clang-tidy, cppcheck, shellcheck
+	@conf/install-deps.sh build check lint
+	@t/lint.sh
+
+clean: ## remove what was built
+	rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z][a-z %-]*\):.*## /\1\t/p' Makefile | expand -t 28
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+.SECONDARY:

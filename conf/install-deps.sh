@@ -1,0 +1,67 @@
+#!/bin/sh
+# install-deps.sh GROUP ... installs the Debian packages of the groups that are missing, and only those.
+# Nothing is asked of the network, and no privilege is needed, when all are there.
+set -eu
+
+packages() {
+    case $1 in
+    build) echo gcc make libc6-dev pkg-config libfcgi-dev libwslay-dev nettle-dev libhiredis-dev libconfuse-dev uthash-dev ;;
+    run) echo nginx ;;
+    check) echo nginx check libsubunit-dev ;;
+    interop) echo nodejs npm redis-tools python3 python3-websockets python3-redis ;;
+    browser) echo nodejs npm chromium ;;
+    lint) echo clang clang-format clang-tidy cppcheck shellcheck git ;;
+    *)
+        echo "install-deps: no group '$1' (build run check interop browser lint)" >&2
+        exit 2
+        ;;
+    esac
+}
+
+# npm comes with nodejs in some packagings; a command that is there needs no package.
+present() {
+    case $1 in
+    npm | git | make | gcc) command -v "$1" >/dev/null 2>&1 && return 0 ;;
+    nodejs) command -v node >/dev/null 2>&1 && return 0 ;;
+    esac
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+missing=
+for group in "$@"; do
+    for package in $(packages "$group"); do
+        present "$package" || case " $missing " in *" $package "*) ;; *) missing="$missing $package" ;; esac
+    done
+done
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "install-deps: this is not a Debian machine; please install the equivalents of:$missing" >&2
+    exit 1
+fi
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null 2>&1; then
+        echo "install-deps: not root and no sudo; as root, run: apt-get install$missing" >&2
+        exit 1
+    fi
+    as_root=sudo
+fi
+
+echo "installing:$missing"
+# Debian starts nginx on port 80 when it installs it; we want the program, not a server that nobody asked for.
+guard=/usr/sbin/policy-rc.d
+guarded=
+if [ ! -e $guard ]; then
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee $guard >/dev/null
+    $as_root chmod 755 $guard
+    guarded=yes
+    trap '[ -z "$guarded" ] || $as_root rm -f $guard' EXIT INT TERM
+fi
+# shellcheck disable=SC2086 # the list is meant to be split
+install() {
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
+        install --no-install-recommends $missing
+}
+$as_root apt-get -q update
+install

@@ -1,0 +1,71 @@
+/*
+ * wspush.conf: read once at start by either daemon, constant afterwards, shared by all threads without a
+ * lock. options.def has a row for every option; this is what the rows become.
+ */
+#ifndef WSPUSH_BASE_CONFIG_H
+#define WSPUSH_BASE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* NULL-terminated. */
+struct string_list {
+    char **items;
+    size_t count;
+};
+
+#define OPTION_MEMBER_NUMBER    uint64_t
+#define OPTION_MEMBER_SIZE      uint64_t
+#define OPTION_MEMBER_DURATION  int64_t
+#define OPTION_MEMBER_STRING    char *
+#define OPTION_MEMBER_ADDRESS   char *
+#define OPTION_MEMBER_LIST      struct string_list
+#define OPTION_MEMBER_ADDRESSES struct string_list
+#define OPTION_MEMBER_CHOICE    uint64_t
+
+#define OPTION_IF_PROCESS_PROCESS(...) __VA_ARGS__
+#define OPTION_IF_PROCESS_CHANNEL(...)
+#define OPTION_IF_CHANNEL_PROCESS(...)
+#define OPTION_IF_CHANNEL_CHANNEL(...) __VA_ARGS__
+
+/* What concerns a channel and its connections. Sizes in bytes, durations in milliseconds. */
+struct channel_config {
+#define OPTION(scope, type, name, ...) OPTION_IF_CHANNEL_##scope(OPTION_MEMBER_##type name;)
+#include "base/options.def"
+};
+
+struct channel_section {
+    char *glob;
+    struct channel_config config;
+};
+
+struct config {
+#define OPTION(scope, type, name, ...) OPTION_IF_PROCESS_##scope(OPTION_MEMBER_##type name;)
+#include "base/options.def"
+    struct channel_config channel; /* the top level's */
+    struct channel_section *sections;
+    size_t section_count;
+    unsigned socket_mode_bits; /* socket_mode, parsed */
+};
+
+/* Values of the choices, in the order of their words in options.def. */
+enum { UNLISTED_SERVE, UNLISTED_REFUSE };
+enum { POST_OFF, POST_OPEN };
+enum { MODE_ACCEPT, MODE_REQUIRE };
+enum { INBOUND_INBOX, INBOUND_ECHO, INBOUND_PUBLISH, INBOUND_OFF };
+
+/* Reads `path`, or the defaults where it is NULL. Relative socket paths count from the file's directory.
+ * Returns NULL after one line for people in `why` (file, line, what was expected). The caller frees. */
+struct config *config_load(const char *path, char *why, size_t why_cap);
+void config_free(struct config *config);
+
+/* What holds for this channel: the first section whose glob matches, or the top level; NULL where unlisted
+ * channels are refused. Lives as long as `config`. */
+const struct channel_config *config_for_channel(const struct config *config, const char *name, size_t len);
+
+/* A table of the options for people, as --help-config prints it. */
+void config_print_options(FILE *out);
+
+#endif

@@ -1,0 +1,16 @@
+/*
+ * JSON out (RFC 8259): strings and base64 for what is not text. Objects are small and fixed, so callers write
+ * their braces themselves. JSON in is jansson's.
+ */
+#ifndef WSPUSH_BASE_JSON_H
+#define WSPUSH_BASE_JSON_H
+
+#include "base/buf.h"
+
+/* Adds `text` as a quoted string. Control bytes, quotes and backslashes are escaped; bytes that are not UTF-8
+ * become U+FFFD, so the result is always valid JSON. */
+void json_string(struct buf *out, const void *text, size_t len);
+/* Adds `bytes` as a quoted string of base64 (RFC 4648 section 4). */
+void json_base64(struct buf *out, const void *bytes, size_t len);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing above U+10FFFF. Checked in any number
+ * of pieces, so that the first bad byte is known as soon as it arrives (RFC 6455 section 8.1).
+ */
+#ifndef WSPUSH_BASE_UTF8_H
+#define WSPUSH_BASE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What is pending between two pieces; all zero at the start and whenever a character is whole. */
+struct utf8 {
+    uint8_t need; /* continuation bytes still to come */
+    uint8_t low;  /* bounds of the next one */
+    uint8_t high;
+};
+
+/* Checks one more piece. Returns `len` if all of it is good so far, or the offset of the first bad byte. */
+size_t utf8_feed(struct utf8 *state, const void *bytes, size_t len);
+/* Whether the text may end here. */
+static inline bool utf8_whole(const struct utf8 *state)
+{
+    return state->need == 0;
+}
+/* Whole texts: the offset of the first bad byte (`len` for a text that is cut within a character), or -1 if
+ * good. */
+ptrdiff_t utf8_check(const void *bytes, size_t len);
+/* The length of the well-formed character at `bytes`, 1 to 4, or 0 if there is none. */
+size_t utf8_char_len(const uint8_t *bytes, size_t len);
+
+#endif
