@@ -22,11 +22,8 @@ void buf_clear(struct buf *b)
     b->failed = false;
 }
 
-static bool grow(struct buf *b, size_t need)
+static bool set_cap(struct buf *b, size_t cap)
 {
-    size_t cap = b->cap ? b->cap : 64;
-    while (cap < need)
-        cap += cap / 2 + 64;
     uint8_t *data = realloc(b->data, cap);
     if (!data) {
         b->failed = true;
@@ -35,6 +32,14 @@ static bool grow(struct buf *b, size_t need)
     b->data = data;
     b->cap = cap;
     return true;
+}
+
+static bool grow(struct buf *b, size_t need)
+{
+    size_t cap = b->cap ? b->cap : 64;
+    while (cap < need)
+        cap += cap / 2 + 64;
+    return set_cap(b, cap);
 }
 
 uint8_t *buf_reserve(struct buf *b, size_t more)
@@ -59,6 +64,16 @@ void buf_add(struct buf *b, const void *bytes, size_t len)
         return;
     memcpy(to, bytes, len);
     b->len += len;
+}
+
+void buf_add_within(struct buf *b, const void *bytes, size_t len, size_t ceiling)
+{
+    size_t need = b->len + len;
+    if (!b->failed && need > b->cap) {
+        size_t cap = need + need / 4;
+        set_cap(b, cap < ceiling ? cap : ceiling);
+    }
+    buf_add(b, bytes, len);
 }
 
 void buf_addc(struct buf *b, char c)

@@ -1,0 +1,91 @@
+/*
+ * The last seq of each channel, for as many channels as were published to lately. A channel that is forgotten raises the
+ * floor above which new ones start, so no seq comes twice in a generation, and names that are used once cost no memory
+ * for ever.
+ */
+#include "engine/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/list.h"
+
+enum { CHANNELS_KEPT = 10000 };
+
+struct sequence {
+    struct list recent; /* least recent first */
+    uint64_t last;
+    UT_hash_handle hh;
+    size_t len;
+    char name[];
+};
+
+struct engine {
+    struct engine_up up;
+    uint64_t gen;
+    uint64_t floor;
+    struct sequence *sequences;
+    struct list recent;
+};
+
+static struct engine *memory_open(const struct engine_up *up)
+{
+    struct engine *e = calloc(1, sizeof *e);
+    if (!e)
+        abort();
+    e->up = *up;
+    e->gen = (uint64_t)clock_wall_ms();
+    list_init(&e->recent);
+    return e;
+}
+
+static void forget(struct engine *e, struct sequence *s)
+{
+    if (s->last > e->floor)
+        e->floor = s->last;
+    HASH_DEL(e->sequences, s);
+    list_remove(&s->recent);
+    free(s);
+}
+
+static void memory_close(struct engine *e)
+{
+    struct sequence *s;
+    struct sequence *next;
+    HASH_ITER(hh, e->sequences, s, next)
+    {
+        forget(e, s);
+    }
+    free(e);
+}
+
+static struct sequence *find(struct engine *e, const char *name, size_t len)
+{
+    struct sequence *s;
+    HASH_FIND(hh, e->sequences, name, len, s);
+    if (s)
+        return s;
+    if (HASH_COUNT(e->sequences) >= CHANNELS_KEPT)
+        forget(e, LIST_ENTRY(e->recent.next, struct sequence, recent));
+    s = malloc(sizeof *s + len);
+    if (!s)
+        abort();
+    s->last = e->floor;
+    s->len = len;
+    memcpy(s->name, name, len);
+    list_init(&s->recent);
+    HASH_ADD_KEYPTR(hh, e->sequences, s->name, len, s);
+    return s;
+}
+
+static void memory_publish(struct engine *e, const struct publication *p)
+{
+    struct sequence *s = find(e, p->channel, p->channel_len);
+    list_remove(&s->recent);
+    list_append(&e->recent, &s->recent);
+    e->up.published(e->up.arg, p, (struct msg_id){e->gen, ++s->last}, NULL);
+}
+
+const struct engine_ops engine_memory = {"memory", memory_open, memory_close, memory_publish};

@@ -1,0 +1,92 @@
+/*
+ * A thread's event loop over epoll, and the turn, written once: wait (not at all when mail is there) -> events -> mail ->
+ * timers -> flush -> reap. Handlers only queue; what was queued leaves in `flush`, what was closed is freed in `reap`.
+ * Nothing outside this thread touches a loop but its mailbox.
+ */
+#ifndef WSPUSH_LOOP_LOOP_H
+#define WSPUSH_LOOP_LOOP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+
+#include "base/list.h"
+#include "loop/mailbox.h"
+#include "loop/timer.h"
+
+struct loop;
+struct io;
+
+/* What one kind of descriptor does in a turn. NULL: nothing. */
+struct io_ops {
+    void (*on_event)(struct loop *loop, struct io *io, uint32_t events);
+    /* after loop_want_flush() */
+    void (*flush)(struct loop *loop, struct io *io);
+    /* after loop_want_reap(): leaves the loop and frees itself */
+    void (*reap)(struct loop *loop, struct io *io);
+    /* after loop_pause(): whether reading may go on; asked at the end of turns */
+    bool (*may_resume)(struct loop *loop, struct io *io);
+};
+
+/* A descriptor in a loop, inside the struct that owns it. */
+struct io {
+    const struct io_ops *ops;
+    struct list turn;   /* in the flush or the reap list */
+    struct list paused; /* in the paused list */
+    int fd;
+    uint32_t gen;       /* tells this user of the descriptor's number from earlier ones */
+    uint32_t events;    /* that epoll is asked for */
+    bool reaping;
+};
+
+struct slot {
+    struct io *io;
+    uint32_t gen;
+};
+
+struct loop {
+    int epoll_fd;
+    struct slot *slots; /* by descriptor */
+    size_t slot_count;
+    struct mailbox mail;
+    struct timers timers;
+    int64_t now; /* clock_mono_ms() of this turn */
+    struct list flush;
+    struct list reap;
+    struct list paused;
+    atomic_bool stop;
+    /* Works on one letter. */
+    void (*on_mail)(void *arg, const void *letter);
+    /* After the mail and timers of a turn, before its flush: what is gathered in a turn is sent on. May be NULL. */
+    void (*on_turn)(void *arg);
+    void *arg;
+    uint8_t *scratch; /* LOOP_SCRATCH bytes for any handler to read into, during its call */
+};
+
+enum { LOOP_SCRATCH = 256 * 1024 };
+
+/* 0, or -1 with errno. */
+int loop_init(struct loop *loop, size_t letter_size);
+void loop_fini(struct loop *loop);
+/* Turns until loop_stop(). */
+void loop_run(struct loop *loop);
+/* Any thread, and signal handlers' threads: the loop ends after the turn it is in. */
+void loop_stop(struct loop *loop);
+
+/* Takes up a descriptor; 0, or -1 with errno. */
+int loop_add(struct loop *loop, struct io *io, int fd, uint32_t events, const struct io_ops *ops);
+/* Takes it out (before close). */
+void loop_remove(struct loop *loop, struct io *io);
+/* Changes what epoll is asked for; EPOLLIN of a paused io comes back when it resumes. */
+void loop_want(struct loop *loop, struct io *io, uint32_t events);
+/* The user of descriptor `fd`, if it is still that of generation `gen`; else NULL. */
+struct io *loop_find(const struct loop *loop, int fd, uint32_t gen);
+
+void loop_want_flush(struct loop *loop, struct io *io);
+void loop_want_reap(struct loop *loop, struct io *io);
+/* Stops reading until ops->may_resume says so. */
+void loop_pause(struct loop *loop, struct io *io);
+
+#endif

@@ -1,0 +1,353 @@
+#include "push/conn.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "push/shard.h"
+
+enum { READ_A_TURN = 64 * 1024 };
+
+static void on_event(struct loop *loop, struct io *io, uint32_t events);
+static void flush(struct loop *loop, struct io *io);
+static void reap(struct loop *loop, struct io *io);
+static bool may_resume(struct loop *loop, struct io *io);
+
+static const struct io_ops conn_ops = {on_event, flush, reap, may_resume};
+
+struct conn *conn_of(struct io *io)
+{
+    return io && io->ops == &conn_ops ? LIST_ENTRY(io, struct conn, io) : NULL;
+}
+
+struct conn *conn_find(const struct shard *shard, struct conn_ref ref)
+{
+    return conn_of(loop_find(shard->loop, ref.fd, ref.gen));
+}
+
+struct conn_ref conn_ref(const struct conn *c)
+{
+    return (struct conn_ref){c->shard->index, c->io.fd, c->io.gen};
+}
+
+/* ---- the beginning ---- */
+
+static void read_peer_address(struct conn *c)
+{
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof peer;
+    if (c->over_unix || getpeername(c->io.fd, (struct sockaddr *)&peer, &len) < 0)
+        return;
+    c->address.family = (uint8_t)peer.ss_family;
+    if (peer.ss_family == AF_INET)
+        memcpy(c->address.bytes, &((struct sockaddr_in *)&peer)->sin_addr, 4);
+    else
+        memcpy(c->address.bytes, &((struct sockaddr_in6 *)&peer)->sin6_addr, 16);
+}
+
+void conn_adopt(struct shard *shard, int fd, bool over_unix)
+{
+    struct conn *c = calloc(1, sizeof *c);
+    struct handshake *h = calloc(1, sizeof *h);
+    if (!c || !h || loop_add(shard->loop, &c->io, fd, EPOLLIN, &conn_ops) < 0) {
+        free(c);
+        free(h);
+        close(fd);
+        atomic_fetch_sub(&shard->world->clients, 1);
+        return;
+    }
+    c->shard = shard;
+    c->handshake = h;
+    c->over_unix = over_unix;
+    c->config = &shard->world->config->channel;
+    c->channel = NO_CHANNEL;
+    c->ping_ms = UINT32_MAX;
+    c->heard = shard->loop->now;
+    c->since = clock_wall_ms();
+    c->end_at = c->heard + c->config->handshake_timeout;
+    c->close_code = 1006;
+    outq_init(&c->out);
+    timer_init(&c->timer, conn_on_timer);
+    read_peer_address(c);
+    conn_reckon(c);
+}
+
+/* ---- in ---- */
+
+static void take_bytes(struct conn *c, const uint8_t *bytes, size_t len)
+{
+    c->heard = c->shard->loop->now;
+    c->bytes_in += len;
+    if (c->state <= CONN_REGISTERING)
+        handshake_read(c, bytes, len);
+    else if (c->state != CONN_ENDED)
+        conn_take_frames(c, bytes, len);
+}
+
+static void on_eof(struct conn *c)
+{
+    conn_drop(c, c->close_received || c->state == CONN_ENDED ? c->close_code : 1006);
+}
+
+/* What makes us queue more than the client takes, or more than the hub takes, is not read for a while. */
+static bool must_pause(const struct conn *c)
+{
+    if (c->state != CONN_OPEN)
+        return false;
+    return c->out.bytes > c->config->out_slow / 2 ||
+           atomic_load_explicit(&c->shard->world->congested, memory_order_relaxed);
+}
+
+static bool may_resume(struct loop *loop, struct io *io)
+{
+    struct conn *c = conn_of(io);
+    if (must_pause(c))
+        return false;
+    c->unread_since = 0;
+    c->heard = loop->now;
+    return true;
+}
+
+static void read_some(struct conn *c)
+{
+    struct loop *loop = c->shard->loop;
+    ssize_t n = recv(c->io.fd, loop->scratch, READ_A_TURN, 0);
+    if (n == 0) {
+        on_eof(c);
+    } else if (n > 0) {
+        take_bytes(c, loop->scratch, (size_t)n);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        conn_drop(c, 1006);
+    }
+    if (must_pause(c)) {
+        c->unread_since = loop->now;
+        loop_pause(loop, &c->io);
+        conn_reckon(c);
+    }
+}
+
+static void on_event(struct loop *loop, struct io *io, uint32_t events)
+{
+    struct conn *c = conn_of(io);
+    if (events & EPOLLOUT)
+        loop_want_flush(loop, io);
+    if (events & EPOLLIN && c->state != CONN_REGISTERING)
+        read_some(c);
+    else if (events & (EPOLLERR | EPOLLHUP))
+        conn_drop(c, 1006);
+}
+
+/* ---- out ---- */
+
+static void on_left(void *arg, const struct msg *m, bool written)
+{
+    struct conn *c = arg;
+    if (m->opcode == WEBSOCKET_PONG)
+        c->pongs--;
+    if (m->receipt)
+        shard_receipt_left(c->shard, m, c->client,
+                           written       ? OUTCOME_HANDED
+                           : c->too_slow ? OUTCOME_DROPPED
+                                         : OUTCOME_CLOSED);
+    if (written && (m->opcode == WEBSOCKET_TEXT || m->opcode == WEBSOCKET_BINARY))
+        c->msgs_out++;
+}
+
+static void write_queue(struct conn *c)
+{
+    unsigned calls = 0;
+    ssize_t n = outq_write(&c->out, c->io.fd, on_left, c, &calls);
+    stats_add(&c->shard->stats, STAT_writes, calls);
+    if (n < 0) {
+        conn_drop(c, c->close_received ? c->close_code : 1006);
+        return;
+    }
+    shard_count_out(c->shard, -n);
+    c->bytes_out += (uint64_t)n;
+    stats_add(&c->shard->stats, STAT_bytes_out, (uint64_t)n);
+    if (c->out.bytes <= c->config->out_slow)
+        c->slow_since = 0;
+}
+
+/* The pong for the newest ping, now that there is room again. */
+static void push_owed_pong(struct conn *c)
+{
+    struct msg *pong = c->owed_pong;
+    if (!pong || c->pongs)
+        return;
+    c->owed_pong = NULL;
+    c->pongs++;
+    conn_push_control(c, pong);
+}
+
+static void flush(struct loop *loop, struct io *io)
+{
+    struct conn *c = conn_of(io);
+    write_queue(c);
+    if (io->reaping)
+        return;
+    push_owed_pong(c);
+    loop_want(loop, io, outq_empty(&c->out) ? EPOLLIN : EPOLLIN | EPOLLOUT);
+    if (c->state == CONN_ENDED && outq_empty(&c->out) && !c->shut) {
+        c->shut = true;
+        shutdown(io->fd, SHUT_WR);
+    }
+}
+
+static void queue(struct conn *c, struct msg *m)
+{
+    if (outq_push(&c->out, m) < 0) {
+        conn_drop(c, 1011);
+        return;
+    }
+    shard_count_out(c->shard, (int64_t)msg_frame_len(m));
+    loop_want_flush(c->shard->loop, &c->io);
+}
+
+void conn_push_control(struct conn *c, struct msg *take_m)
+{
+    if (take_m)
+        queue(c, take_m);
+    else
+        conn_drop(c, 1011);
+    msg_unref(take_m);
+}
+
+void conn_end_slow(struct conn *c)
+{
+    size_t before = c->out.bytes;
+    c->too_slow = true;
+    outq_drop_unstarted(&c->out, on_left, c);
+    shard_count_out(c->shard, (int64_t)c->out.bytes - (int64_t)before);
+    stats_add(&c->shard->stats, STAT_slow_closed, 1);
+    conn_fail(c, -ERR_SLOW);
+}
+
+static bool over_bounds(const struct conn *c, size_t more)
+{
+    return !outq_empty(&c->out) &&
+           (c->out.bytes + more > c->config->out_limit || c->out.count >= c->config->out_messages);
+}
+
+void conn_push(struct conn *c, struct msg *m)
+{
+    if (c->state != CONN_OPEN || c->io.reaping) {
+        if (m->receipt)
+            shard_receipt_left(c->shard, m, c->client, OUTCOME_CLOSED);
+        return;
+    }
+    size_t len = msg_frame_len(m);
+    if (over_bounds(c, len))
+        write_queue(c);
+    if (!c->io.reaping && over_bounds(c, len))
+        conn_end_slow(c);
+    if (c->state != CONN_OPEN || c->io.reaping) {
+        if (m->receipt)
+            shard_receipt_left(c->shard, m, c->client, c->too_slow ? OUTCOME_DROPPED : OUTCOME_CLOSED);
+        return;
+    }
+    queue(c, m);
+    stats_add(&c->shard->stats, STAT_deliveries, 1);
+    if (c->out.bytes > c->config->out_slow && !c->slow_since) {
+        c->slow_since = c->shard->loop->now;
+        conn_reckon(c);
+    }
+}
+
+/* ---- the end ---- */
+
+void conn_close(struct conn *c, unsigned code, struct msg *close_frame)
+{
+    if (c->state != CONN_OPEN || c->io.reaping)
+        return;
+    c->state = CONN_CLOSING;
+    c->close_code = (uint16_t)code;
+    c->end_at = c->shard->loop->now + c->config->close_timeout;
+    queue(c, close_frame);
+    conn_reckon(c);
+}
+
+void conn_close_with(struct conn *c, unsigned code, const char *reason)
+{
+    struct msg *m = msg_new_close(c->shard->ws, code, reason);
+    if (m)
+        conn_close(c, code, m);
+    else
+        conn_drop(c, 1011);
+    msg_unref(m);
+}
+
+void conn_fail(struct conn *c, int error)
+{
+    conn_close_with(c, (unsigned)error_close_code(error), error_text(error));
+    conn_end(c);
+}
+
+void conn_end(struct conn *c)
+{
+    if (c->state == CONN_ENDED || c->io.reaping)
+        return;
+    c->state = CONN_ENDED;
+    c->end_at = c->shard->loop->now + c->config->close_timeout;
+    loop_want_flush(c->shard->loop, &c->io);
+    conn_reckon(c);
+}
+
+void conn_drop(struct conn *c, unsigned code)
+{
+    c->close_code = (uint16_t)code;
+    loop_want_reap(c->shard->loop, &c->io);
+}
+
+static void reap(struct loop *loop, struct io *io)
+{
+    struct conn *c = conn_of(io);
+    struct shard *shard = c->shard;
+    shard_count_out(shard, -(int64_t)c->out.bytes);
+    outq_fini(&c->out, on_left, c);
+    if (c->client) {
+        shard_unsubscribe(shard, c);
+        shard_post(shard, (struct mail){.kind = MAIL_GONE, .number = c->client, .value = c->close_code});
+    }
+    if (c->opened)
+        stats_add(&shard->stats, STAT_closed_total, 1);
+    if (c->opened)
+        websocket_partial_free(c->partial);
+    else
+        handshake_free(c->handshake);
+    msg_unref(c->owed_pong);
+    timer_clear(&c->timer);
+    loop_remove(loop, io);
+    close(io->fd);
+    atomic_fetch_sub(&shard->world->clients, 1);
+    free(c);
+}
+
+/* ---- WS.LIST ---- */
+
+static void format_address(const struct address *a, char out[ADDRESS_TEXT_MAX])
+{
+    if (!a->family || !inet_ntop(a->family, a->bytes, out, ADDRESS_TEXT_MAX))
+        strcpy(out, "unix");
+}
+
+void conn_fill_row(const struct conn *c, struct client_row *row)
+{
+    struct shared_name *name = c->shard->channels[c->channel].name;
+    *row = (struct client_row){.client = c->client,
+                               .channel = shared_name_ref(name),
+                               .since = c->since,
+                               .msgs_out = c->msgs_out,
+                               .msgs_in = c->msgs_in,
+                               .bytes_out = c->bytes_out,
+                               .bytes_in = c->bytes_in,
+                               .queued = c->out.bytes,
+                               .ping = c->ping_ms};
+    format_address(&c->address, row->address);
+}

@@ -1,0 +1,129 @@
+/*
+ * One browser's connection, owned by one shard. Its life: HANDSHAKE (the request arrives) -> REGISTERING (the
+ * hub is asked) -> OPEN -> CLOSING (our close frame is queued) -> ENDED (nothing more is said; the rest is
+ * drained) -> reaped. At rest an open connection holds this struct and nothing else.
+ *
+ * Files: conn.c reads, writes and ends it; handshake.c is the way to OPEN; conn_in.c what its frames mean;
+ * conn_time.c its deadlines.
+ */
+#ifndef WSPUSH_PUSH_CONN_H
+#define WSPUSH_PUSH_CONN_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/config.h"
+#include "loop/loop.h"
+#include "push/mail.h"
+#include "push/outq.h"
+#include "wire/websocket.h"
+
+struct shard;
+
+enum conn_state { CONN_HANDSHAKE, CONN_REGISTERING, CONN_OPEN, CONN_CLOSING, CONN_ENDED };
+
+/* Until the connection is open. */
+struct handshake {
+    struct buf bytes; /* the request so far; later what came behind it */
+    size_t scanned;
+    struct msg *answer; /* the 101, until the hub has registered the client */
+    struct shared_name *channel;
+};
+
+/* A peer's address. family 0: a Unix socket, without a word of whom. */
+struct address {
+    uint8_t family; /* AF_INET, AF_INET6 or 0 */
+    uint8_t bytes[16];
+};
+
+enum { NO_CHANNEL = UINT32_MAX };
+
+struct conn {
+    struct io io;
+    struct shard *shard;
+    struct timer timer;                  /* the earliest deadline */
+    const struct channel_config *config; /* the top level's until the channel is known */
+    struct outq out;
+    union {
+        struct handshake *handshake;       /* until it was opened */
+        struct websocket_partial *partial; /* from then on; NULL at rest */
+    };
+    struct msg *owed_pong;  /* for the newest of the pings that were too many */
+    uint64_t client;        /* number; 0 until REGISTERING */
+    uint32_t channel;       /* number of its channel, or NO_CHANNEL */
+    uint32_t channel_index; /* among its subscribers */
+    /* monotonic milliseconds; 0: not so */
+    int64_t heard;         /* when bytes last came */
+    int64_t pinged;        /* a ping is unanswered since */
+    int64_t partial_since; /* a message is unfinished since */
+    int64_t slow_since;
+    int64_t unread_since; /* reading is paused since */
+    int64_t end_at;       /* when waiting for the peer ends: for its request, or for its side of the end */
+    int64_t since;        /* Unix milliseconds */
+    uint64_t msgs_out;
+    uint64_t msgs_in;
+    uint64_t bytes_out;
+    uint64_t bytes_in;
+    uint32_t ping_ms;
+    uint16_t close_code; /* with which it ends, for the records */
+    uint8_t state;       /* enum conn_state */
+    uint8_t pongs;       /* in the queue */
+    bool opened;         /* it has been OPEN */
+    bool over_unix;
+    bool close_received;
+    bool shut; /* our side is shut down */
+    bool too_slow;
+    struct address address;
+};
+
+/* conn.c */
+
+/* Takes over a fresh descriptor; closes it if there is no memory. */
+void conn_adopt(struct shard *shard, int fd, bool over_unix);
+/* Queues a message, a data frame or any other. Over the bounds it is flushed first; if that does not help,
+ * the client is slow and ends. */
+void conn_push(struct conn *c, struct msg *m);
+/* The same for what the protocol itself makes us say, which may pass the bounds (RFC 6455 sections 5.5.1
+ * and 5.5.3). */
+void conn_push_control(struct conn *c, struct msg *take_m);
+/* Ends it for being slow: what was not begun to be written is dropped, and the client gets to know why. */
+void conn_end_slow(struct conn *c);
+/* Begins the closing handshake (RFC 6455 section 7.1.2): the close frame goes out behind what is queued. */
+void conn_close(struct conn *c, unsigned code, struct msg *close_frame);
+/* The same with a text of our own. */
+void conn_close_with(struct conn *c, unsigned code, const char *reason);
+/* Ends it for -ERR_...: a close frame with the error's code, then nothing is read any more (RFC 6455
+ * section 7.1.7). */
+void conn_fail(struct conn *c, int error);
+/* Says no more: shuts our side down when the queue is out, and waits for the peer's end. */
+void conn_end(struct conn *c);
+/* Gone at once, without a word. */
+void conn_drop(struct conn *c, unsigned code);
+void conn_fill_row(const struct conn *c, struct client_row *row);
+/* NULL if this io is not a client's. */
+struct conn *conn_of(struct io *io);
+struct conn *conn_find(const struct shard *shard, struct conn_ref ref);
+struct conn_ref conn_ref(const struct conn *c);
+
+/* handshake.c */
+
+/* The request did not come in time. */
+void handshake_expired(struct conn *c);
+void handshake_read(struct conn *c, const uint8_t *bytes, size_t len);
+/* The hub has registered the client on `channel`. */
+void handshake_done(struct conn *c, uint32_t channel, struct shared_name *name);
+void handshake_free(struct handshake *h);
+
+/* conn_in.c */
+
+void conn_take_frames(struct conn *c, const uint8_t *bytes, size_t len);
+
+/* conn_time.c */
+
+void conn_on_timer(struct timer *t);
+/* Sets the timer anew after a deadline was moved nearer. */
+void conn_reckon(struct conn *c);
+
+#endif

@@ -1,0 +1,119 @@
+/*
+ * What a client's frames mean: messages go the way of their channel's `inbound` rule, pings are answered, the
+ * closing handshake is taken part in.
+ */
+#include "base/error.h"
+#include "push/conn.h"
+#include "push/shard.h"
+
+/* Pings may be answered one by one, or only the newest (RFC 6455 section 5.5.3); so many unwritten answers
+ * are kept. */
+enum { PONGS_MAX = 16 };
+
+/* ---- messages ---- */
+
+static void echo(struct conn *c, struct msg *m)
+{
+    conn_push(c, m);
+    msg_unref(m);
+}
+
+static void send_to_hub(struct conn *c, struct msg *take_m)
+{
+    atomic_fetch_add_explicit(&c->shard->world->mail_bytes, take_m->len, memory_order_relaxed);
+    shard_post(c->shard, (struct mail){.kind = MAIL_INBOUND, .number = c->client, .ptr = take_m});
+}
+
+static int on_message(void *arg, enum websocket_opcode opcode, const uint8_t *payload, size_t len)
+{
+    struct conn *c = arg;
+    if (c->state != CONN_OPEN)
+        return c->io.reaping ? WEBSOCKET_STOP : 0;
+    c->msgs_in++;
+    stats_add(&c->shard->stats, STAT_messages_in, 1);
+    stats_add(&c->shard->stats, STAT_bytes_in, len);
+    if (c->config->inbound == INBOUND_OFF)
+        return -ERR_INBOUND_OFF;
+    struct msg *m = msg_new(c->shard->ws, opcode, payload, len);
+    if (!m)
+        return -ERR_MEMORY;
+    if (c->config->inbound == INBOUND_ECHO)
+        echo(c, m);
+    else
+        send_to_hub(c, m);
+    return 0;
+}
+
+/* ---- control frames ---- */
+
+static int on_ping(void *arg, const uint8_t *payload, size_t len)
+{
+    struct conn *c = arg;
+    if (c->state != CONN_OPEN)
+        return 0;
+    struct msg *pong = msg_new(c->shard->ws, WEBSOCKET_PONG, payload, len);
+    if (!pong)
+        return -ERR_MEMORY;
+    if (c->pongs < PONGS_MAX && !c->owed_pong) {
+        c->pongs++;
+        conn_push_control(c, pong);
+    } else {
+        msg_unref(c->owed_pong);
+        c->owed_pong = pong;
+    }
+    return 0;
+}
+
+static int on_pong(void *arg, const uint8_t *payload, size_t len)
+{
+    struct conn *c = arg;
+    (void)payload;
+    (void)len;
+    if (c->pinged)
+        c->ping_ms = (uint32_t)(c->shard->loop->now - c->pinged);
+    return 0;
+}
+
+/* The answer to a close frame carries its code (RFC 6455 section 5.5.1); after that nothing more is said or
+ * heard. */
+static int on_close(void *arg, unsigned code, const uint8_t *reason, size_t len)
+{
+    struct conn *c = arg;
+    (void)reason;
+    (void)len;
+    c->close_received = true;
+    if (c->state == CONN_OPEN) {
+        conn_close_with(c, code == 1005 ? 0 : code, "");
+        c->close_code = (uint16_t)code;
+    }
+    conn_end(c);
+    return WEBSOCKET_STOP;
+}
+
+/* ---- the stream ---- */
+
+/* When the unfinished message began, so that it can't stay unfinished for ever. */
+static void watch_partial(struct conn *c)
+{
+    if (!c->partial) {
+        c->partial_since = 0;
+    } else if (!c->partial_since) {
+        c->partial_since = c->shard->loop->now;
+        conn_reckon(c);
+    }
+}
+
+void conn_take_frames(struct conn *c, const uint8_t *bytes, size_t len)
+{
+    static const struct websocket_events events = {on_message, on_ping, on_pong, on_close};
+    uint64_t messages = c->msgs_in;
+    int r = websocket_feed(c->shard->ws, &c->partial, bytes, len, c->config->message_limit, &events, c);
+    c->pinged = 0;
+    if (r < 0 && r != WEBSOCKET_STOP) {
+        stats_add(&c->shard->stats, STAT_protocol_errors, 1);
+        conn_fail(c, r);
+    }
+    if (c->msgs_in != messages)
+        c->partial_since = 0;
+    watch_partial(c);
+}

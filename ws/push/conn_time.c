@@ -1,0 +1,81 @@
+/*
+ * A connection's deadlines. One timer serves them all: it is set to the earliest, and when it fires the
+ * connection looks at what is really due, so that what happens often (bytes that come in) moves no timer.
+ */
+#include "base/error.h"
+#include "push/conn.h"
+#include "push/shard.h"
+
+/* Not reading from a client lasts so long at most: nginx gives up on an upstream that neither reads nor
+ * sends. */
+enum { UNREAD_MAX_MS = 5000 };
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a && a < b ? a : b;
+}
+
+static int64_t after(int64_t since, int64_t ms)
+{
+    return since ? since + ms : 0;
+}
+
+static int64_t open_deadline(const struct conn *c)
+{
+    const struct channel_config *config = c->config;
+    int64_t when = c->pinged ? c->pinged + config->pong_timeout : c->heard + config->ping_interval;
+    if (c->unread_since) /* what would prove its life is not read */
+        when = c->unread_since + UNREAD_MAX_MS;
+    when = earlier(after(c->partial_since, config->frame_timeout), when);
+    return earlier(after(c->slow_since, config->slow_after), when);
+}
+
+static int64_t deadline(const struct conn *c)
+{
+    return c->state == CONN_OPEN ? open_deadline(c) : c->end_at;
+}
+
+void conn_reckon(struct conn *c)
+{
+    int64_t when = deadline(c);
+    if (!c->io.reaping && (!timer_is_set(&c->timer) || when < c->timer.when))
+        timer_set(&c->shard->loop->timers, &c->timer, when);
+}
+
+static void ping(struct conn *c)
+{
+    c->pinged = c->shard->loop->now;
+    conn_push_control(c, msg_new(c->shard->ws, WEBSOCKET_PING, NULL, 0));
+}
+
+static void on_open_deadline(struct conn *c, int64_t now)
+{
+    const struct channel_config *config = c->config;
+    if (c->slow_since && now >= c->slow_since + config->slow_after)
+        conn_end_slow(c);
+    else if (c->unread_since && now >= c->unread_since + UNREAD_MAX_MS)
+        conn_fail(c, -ERR_BUSY);
+    else if (c->partial_since && now >= c->partial_since + config->frame_timeout)
+        conn_fail(c, -ERR_FRAME_TIMEOUT);
+    else if (c->unread_since)
+        return;
+    else if (c->pinged && now >= c->pinged + config->pong_timeout)
+        conn_fail(c, -ERR_PONG_TIMEOUT);
+    else if (!c->pinged && now >= c->heard + config->ping_interval)
+        ping(c);
+}
+
+void conn_on_timer(struct timer *t)
+{
+    struct conn *c = LIST_ENTRY(t, struct conn, timer);
+    int64_t now = c->shard->loop->now;
+    if (now >= deadline(c)) {
+        if (c->state == CONN_OPEN)
+            on_open_deadline(c, now);
+        else if (c->state == CONN_HANDSHAKE)
+            handshake_expired(c);
+        else
+            conn_drop(c, c->close_code);
+    }
+    conn_reckon(c);
+}

@@ -1,0 +1,227 @@
+/*
+ * From an accepted descriptor to an open WebSocket: the request is read whole, judged by every rule that
+ * holds for its channel, and shown to the hub; the 101 leaves only when the hub has registered the client, so
+ * that a push that the page's own onopen causes can't miss it.
+ */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/name.h"
+#include "base/origin.h"
+#include "push/conn.h"
+#include "push/shard.h"
+#include "wire/http.h"
+
+enum { TEXT_MAX = 512 };
+
+void handshake_free(struct handshake *h)
+{
+    if (!h)
+        return;
+    buf_fini(&h->bytes);
+    msg_unref(h->answer);
+    shared_name_unref(h->channel);
+    free(h);
+}
+
+/* ---- who asks, and for what ---- */
+
+static bool is_listed(const struct string_list *list, const char *text)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i], text) == 0)
+            return true;
+    return false;
+}
+
+/* Whether X-Real-IP and X-Wspush-* are believed: a Unix socket is reached by our own nginx alone. */
+static bool is_trusted(const struct conn *c)
+{
+    char text[ADDRESS_TEXT_MAX];
+    if (c->over_unix)
+        return true;
+    return inet_ntop(c->address.family, c->address.bytes, text, sizeof text) &&
+           is_listed(&c->shard->world->config->trusted_proxies, text);
+}
+
+static const char *copy_text(const struct http_text *t, char out[TEXT_MAX])
+{
+    if (!t->data || t->len >= TEXT_MAX)
+        return t->data ? "" : NULL;
+    memcpy(out, t->data, t->len);
+    out[t->len] = '\0';
+    return out;
+}
+
+static void take_real_ip(struct conn *c, const struct http_request *r)
+{
+    char text[TEXT_MAX];
+    struct address a = {0};
+    if (!copy_text(&r->real_ip, text))
+        return;
+    if (inet_pton(AF_INET, text, a.bytes) == 1)
+        a.family = AF_INET;
+    else if (inet_pton(AF_INET6, text, a.bytes) == 1)
+        a.family = AF_INET6;
+    if (a.family)
+        c->address = a;
+}
+
+/* The channel that nginx names, or else the path's. NULL, or why there is none. */
+static const char *find_channel(const struct http_request *r, char out[CHANNEL_NAME_MAX + 1], size_t *len)
+{
+    if (!r->channel.data || r->channel.len == 0)
+        return channel_name_from_path(r->target.data, r->target.len, out, len);
+    const char *fault = channel_name_fault(r->channel.data, r->channel.len);
+    if (fault)
+        return fault;
+    *len = r->channel.len;
+    memcpy(out, r->channel.data, *len);
+    return NULL;
+}
+
+static bool origin_ok(const struct http_request *r, const struct channel_config *config)
+{
+    char origin[TEXT_MAX];
+    char host[TEXT_MAX];
+    char scheme[TEXT_MAX];
+    return origin_allowed(copy_text(&r->origin, origin), copy_text(&r->host, host),
+                          copy_text(&r->forwarded_proto, scheme), (const char *const *)config->origins.items);
+}
+
+/* ---- verdicts ---- */
+
+static void log_refusal(const struct conn *c, int error, const char *detail, const struct http_request *r)
+{
+    char address[ADDRESS_TEXT_MAX] = "unix";
+    if (c->address.family)
+        inet_ntop(c->address.family, c->address.bytes, address, sizeof address);
+    struct http_text none = {"-", 1};
+    const struct http_text *target = r && r->target.data ? &r->target : &none;
+    const struct http_text *origin = r && r->origin.data ? &r->origin : &none;
+    log_peer("refused %d: %s%s%s (client %s, target %.*s, origin %.*s)", error_http_status(error),
+             error_text(error), detail ? ": " : "", detail ? detail : "", address,
+             (int)(target->len < 200 ? target->len : 200), target->data,
+             (int)(origin->len < 200 ? origin->len : 200), origin->data);
+}
+
+static void refuse(struct conn *c, int error, const char *detail, const struct http_request *r)
+{
+    struct buf text = {0};
+    log_refusal(c, error, detail, r);
+    stats_add(&c->shard->stats, STAT_refused_total, 1);
+    http_add_error(&text, error, detail);
+    struct msg *answer = buf_failed(&text) ? NULL : msg_new_raw(text.data, text.len);
+    buf_fini(&text);
+    conn_push_control(c, answer);
+    conn_end(c);
+}
+
+/* Every rule for who may come in; 0 or -ERR_..., with *detail where there is more to say. */
+static int judge(struct conn *c, struct http_request *r, char channel[CHANNEL_NAME_MAX + 1],
+                 size_t *channel_len, const char **detail)
+{
+    struct world *world = c->shard->world;
+    if (is_trusted(c)) {
+        take_real_ip(c, r);
+    } else {
+        r->channel = r->forwarded_proto = (struct http_text){0};
+    }
+    *detail = find_channel(r, channel, channel_len);
+    if (*detail)
+        return -ERR_CHANNEL_NAME;
+    const struct channel_config *config = config_for_channel(world->config, channel, *channel_len);
+    if (!config)
+        return -ERR_UNLISTED;
+    c->config = config;
+    if (!origin_ok(r, config))
+        return -ERR_ORIGIN;
+    if (atomic_load(&world->draining))
+        return -ERR_DRAINING;
+    return atomic_load(&world->clients) > world->max_clients ? -ERR_FULL : 0;
+}
+
+static void ask_hub(struct conn *c, const struct http_request *r, const char *channel, size_t len)
+{
+    struct handshake *h = c->handshake;
+    struct buf text = {0};
+    http_add_switching(&text, r);
+    h->answer = buf_failed(&text) ? NULL : msg_new_raw(text.data, text.len);
+    buf_fini(&text);
+    if (!h->answer) {
+        conn_drop(c, 1011);
+        return;
+    }
+    h->channel = shared_name_new(channel, len);
+    c->client = atomic_fetch_add(&c->shard->world->last_client, 1) + 1;
+    c->state = CONN_REGISTERING;
+    shard_post(c->shard, (struct mail){.kind = MAIL_REGISTER,
+                                       .conn = conn_ref(c),
+                                       .number = c->client,
+                                       .ptr = shared_name_ref(h->channel)});
+}
+
+static void on_head(struct conn *c, size_t len)
+{
+    struct http_request r;
+    char channel[CHANNEL_NAME_MAX + 1];
+    size_t channel_len;
+    const char *detail = NULL;
+    int error = http_parse_upgrade(c->handshake->bytes.data, len, &r);
+    if (error == 0)
+        error = judge(c, &r, channel, &channel_len, &detail);
+    if (error < 0)
+        refuse(c, error, detail, &r);
+    else
+        ask_hub(c, &r, channel, channel_len);
+}
+
+void handshake_expired(struct conn *c)
+{
+    if (c->handshake->bytes.len)
+        refuse(c, -ERR_HTTP_TIMEOUT, NULL, NULL);
+    else
+        conn_drop(c, 1006);
+}
+
+void handshake_read(struct conn *c, const uint8_t *bytes, size_t len)
+{
+    struct handshake *h = c->handshake;
+    if (c->state != CONN_HANDSHAKE)
+        return;
+    buf_add(&h->bytes, bytes, len);
+    if (buf_failed(&h->bytes)) {
+        conn_drop(c, 1011);
+        return;
+    }
+    size_t limit = c->shard->world->config->header_limit;
+    size_t head = http_head_length(h->bytes.data, h->bytes.len, &h->scanned);
+    if (head > limit || (!head && h->bytes.len > limit)) {
+        refuse(c, -ERR_HTTP_HEAD_SIZE, NULL, NULL);
+    } else if (head) {
+        on_head(c, head);
+        buf_consume(&h->bytes, head);
+    }
+}
+
+void handshake_done(struct conn *c, uint32_t channel, struct shared_name *name)
+{
+    struct handshake *h = c->handshake;
+    if (c->state != CONN_REGISTERING)
+        return;
+    shard_subscribe(c->shard, c, channel, name);
+    c->partial = NULL;
+    c->opened = true;
+    c->state = CONN_OPEN;
+    stats_add(&c->shard->stats, STAT_clients_total, 1);
+    msg_ref(h->answer);
+    conn_push_control(c, h->answer);
+    if (h->bytes.len)
+        conn_take_frames(c, h->bytes.data, h->bytes.len);
+    handshake_free(h);
+    conn_reckon(c);
+}

@@ -1,0 +1,159 @@
+/*
+ * The hub: who is on which channel, in what order messages go, what clients have said. It lives on one
+ * thread, with the engine and the control socket, and talks to the shards by mail only: so a channel's order
+ * needs no lock.
+ */
+#ifndef WSPUSH_PUSH_HUB_H
+#define WSPUSH_PUSH_HUB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/config.h"
+#include "base/hash.h"
+#include "base/name.h"
+#include "loop/loop.h"
+#include "push/engine.h"
+#include "push/inbox.h"
+#include "push/mail.h"
+#include "push/receipt.h"
+#include "push/shard.h"
+
+/* A channel that has subscribers, messages in its inbox, or waiters. */
+struct channel {
+    struct shared_name *name;
+    const struct channel_config *config;
+    uint32_t number; /* dense; given out again */
+    uint32_t subscribers;
+    uint32_t members; /* client records that point here, those of gone clients too */
+    struct inbox inbox;
+    UT_hash_handle hh;
+    uint32_t per_shard[]; /* subscribers */
+};
+
+/* A registered client; kept after it is gone while messages of it are kept. */
+struct client {
+    uint64_t number;
+    struct conn_ref conn;
+    struct channel *channel;
+    uint32_t kept; /* its messages in inboxes or handed out */
+    bool gone;
+    UT_hash_handle hh;
+};
+
+struct listing;
+
+enum { SHARDS_MAX = 64 }; /* as the option `threads` has it */
+
+/* What the hub tells upwards, to the control socket. Each asker is told once. */
+struct hub_up {
+    void *arg;
+    /* A publication without a receipt is done; `fault` as in engine.h. */
+    void (*published)(void *arg, struct asker asker, uint64_t recipients, struct msg_id id,
+                      const char *fault);
+    void (*receipt)(void *arg, const struct receipt *r);
+    /* A waiting WS.WAIT ends: with a message, which is the callee's to confirm or put back, or without. */
+    void (*message)(void *arg, struct asker asker, struct inbox_msg *m);
+    void (*wait_over)(void *arg, struct asker asker, bool closed);
+    /* The rows of all shards; freed afterwards. */
+    void (*listed)(void *arg, struct asker asker, struct client_rows *const *rows, size_t count);
+};
+
+struct hub {
+    const struct config *config;
+    struct world *world;
+    struct loop *loop;
+    struct mailbox **shard_mail;
+    struct shard *const *shards; /* for their counters alone */
+    struct list waiters;         /* of all channels */
+    struct timer measure_timer;
+    uint32_t shard_count;
+    struct websocket *ws;
+    const struct engine_ops *engine_ops;
+    struct engine *engine;
+    struct hub_up up;
+    struct channel *channels; /* by name */
+    struct channel **by_number;
+    uint32_t number_count;
+    uint32_t *free_numbers;
+    uint32_t free_count;
+    struct client *clients; /* by number; the gone ones too */
+    uint32_t client_count;  /* of those that are not gone */
+    uint32_t *clients_per_shard;
+    struct receipt *receipts;
+    struct listing *listings;
+    uint64_t last_question; /* receipts and listings */
+    uint64_t inbox_bytes;
+    uint64_t inbox_dropped;
+    uint64_t published;
+};
+
+void hub_init(struct hub *h, struct world *world, struct loop *loop, struct mailbox **shard_mail,
+              struct shard *const *shards, uint32_t shard_count, const struct engine_ops *engine,
+              const struct hub_up *up);
+void hub_fini(struct hub *h);
+/* Works on a letter to the hub. */
+void hub_on_mail(struct hub *h, const struct mail *mail);
+/* Once a turn: whether too much is queued somewhere (world->congested), as everybody may read it. */
+void hub_measure(struct hub *h);
+
+/* What a question about a target can be answered with. */
+enum hub_answer { HUB_OK, HUB_NONE, HUB_CLOSED, HUB_NO_TARGET };
+
+/* Makes a message for hub_publish and hub_send; NULL when there is no memory. */
+struct msg *hub_message(struct hub *h, bool binary, const void *payload, size_t len);
+/* Publishes to a channel, by way of the engine; up.published or up.receipt answers p->asker, perhaps before
+ * this returns. */
+void hub_publish(struct hub *h, const struct publication *p);
+/* Sends to @client: or @all, past the engine: no id. HUB_OK: up.published or up.receipt answers.
+ * HUB_NO_TARGET: such a client never was. */
+enum hub_answer hub_send(struct hub *h, const struct target *target, struct msg *m, struct asker asker,
+                         int64_t receipt_timeout);
+/* Asks clients to close; *count says how many. `reason` is UTF-8 of at most 123 bytes. */
+enum hub_answer hub_close_clients(struct hub *h, const struct target *target, unsigned code,
+                                  const char *reason, uint64_t *count);
+/* Asks all shards for rows; up.listed answers. `target` NULL: everybody. */
+enum hub_answer hub_list(struct hub *h, const struct target *target, struct asker asker);
+/* Asks every client to leave, spread over `ms`. */
+void hub_drain(struct hub *h, int64_t ms);
+
+/* Messages that clients sent; the target is a channel or a client. HUB_OK: *out is the caller's, to confirm
+ * or to put back. */
+enum hub_answer hub_read(struct hub *h, const struct target *target, struct inbox_msg **out);
+/* The same, but HUB_NONE means that up.message or up.wait_over will answer. timeout in milliseconds, -1:
+ * none. */
+enum hub_answer hub_wait(struct hub *h, const struct target *target, int64_t timeout, struct asker asker,
+                         struct inbox_msg **out);
+enum hub_answer hub_count(struct hub *h, const struct target *target, uint64_t *count);
+/* The asker is gone: nobody is told any more. */
+void hub_cancel_wait(struct hub *h, struct asker asker);
+/* The message has reached whoever took it. */
+void hub_confirm(struct hub *h, struct inbox_msg *take_m);
+/* It has not: it goes back to the head of its channel's inbox. */
+void hub_put_back(struct hub *h, struct inbox_msg *take_m);
+
+/* ---- between the hub's own files ---- */
+
+struct channel *hub_find_channel(struct hub *h, const char *name, size_t len);
+struct channel *hub_need_channel(struct hub *h, const char *name, size_t len);
+/* Frees it if nothing is left of it. */
+void hub_release_channel(struct hub *h, struct channel *ch);
+struct client *hub_find_client(struct hub *h, uint64_t number);
+void hub_release_client(struct hub *h, struct client *client);
+/* A message of a client has come in. */
+void hub_inbound(struct hub *h, struct client *client, struct msg *take_m);
+/* Waiters for a client that is gone and has nothing left are told. */
+void hub_end_waits(struct hub *h, struct client *client);
+void hub_post(struct hub *h, uint32_t shard, struct mail mail);
+/* Whether such a client is or ever was. */
+bool hub_client_was_given(const struct hub *h, uint64_t number);
+/* Gives the message a receipt that will answer the asker. The caller fills in whom it went to. */
+struct receipt *hub_new_receipt(struct hub *h, struct asker asker, struct msg *m, int64_t timeout);
+/* Answers and frees the receipt if nothing more is to be learnt. */
+void hub_settle_receipt(struct hub *h, struct receipt *r);
+void hub_on_receipt(struct hub *h, const struct mail *mail);
+void hub_on_listed(struct hub *h, const struct mail *mail);
+void hub_drop_questions(struct hub *h);
+void hub_drop_inbox(struct hub *h, struct channel *ch);
+
+#endif

@@ -1,0 +1,231 @@
+/* What clients say: kept for whoever reads, or handed to whoever waits. Every message is handed to one asker
+ * at most. */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "push/hub.h"
+
+/* The client whose messages are asked for; 0: any of the channel. */
+static uint64_t wanted_client(const struct target *target)
+{
+    return target->kind == TARGET_CLIENT ? target->client : 0;
+}
+
+/* ---- keeping ---- */
+
+static void free_msg(struct hub *h, struct inbox_msg *m)
+{
+    struct client *c = hub_find_client(h, m->client);
+    if (c) {
+        c->kept--;
+        hub_release_client(h, c);
+    }
+    h->inbox_bytes -= inbox_cost(m);
+    shared_name_unref(m->channel);
+    msg_unref(m->msg);
+    free(m);
+}
+
+static bool over_bounds(const struct hub *h, const struct channel *ch)
+{
+    const struct inbox *b = &ch->inbox;
+    return b->count > ch->config->inbox_messages || b->bytes > ch->config->inbox_bytes ||
+           h->inbox_bytes > h->config->inbox_total;
+}
+
+/* The newest message stays, however large: an empty inbox takes one. Where all inboxes together are full, it
+ * does not. */
+static void enforce_bounds(struct hub *h, struct channel *ch)
+{
+    while (over_bounds(h, ch) && (ch->inbox.count > 1 || h->inbox_bytes > h->config->inbox_total)) {
+        struct inbox_msg *m = inbox_lose_oldest(&ch->inbox);
+        if (!m)
+            return;
+        h->inbox_dropped++;
+        free_msg(h, m);
+    }
+}
+
+/* ---- handing out ---- */
+
+static void free_waiter(struct waiter *w)
+{
+    list_remove(&w->link);
+    list_remove(&w->all);
+    timer_clear(&w->timer);
+    free(w);
+}
+
+/* Hands the message to whoever waits for it, if anybody does. */
+static bool hand_to_waiter(struct hub *h, struct channel *ch, struct inbox_msg *m)
+{
+    struct waiter *w = inbox_waiter_for(&ch->inbox, m->client);
+    if (!w)
+        return false;
+    struct asker asker = w->asker;
+    m->lost += ch->inbox.lost;
+    ch->inbox.lost = 0;
+    free_waiter(w);
+    h->up.message(h->up.arg, asker, m);
+    return true;
+}
+
+void hub_inbound(struct hub *h, struct client *c, struct msg *take_m)
+{
+    struct channel *ch = c->channel;
+    struct inbox_msg *m = calloc(1, sizeof *m);
+    if (!m)
+        abort();
+    list_init(&m->link);
+    m->channel = shared_name_ref(ch->name);
+    m->client = c->number;
+    m->time = clock_wall_ms();
+    m->msg = take_m;
+    c->kept++;
+    h->inbox_bytes += inbox_cost(m);
+    if (hand_to_waiter(h, ch, m))
+        return;
+    inbox_append(&ch->inbox, m);
+    enforce_bounds(h, ch);
+}
+
+void hub_confirm(struct hub *h, struct inbox_msg *take_m)
+{
+    struct shared_name *name = shared_name_ref(take_m->channel);
+    free_msg(h, take_m);
+    struct channel *ch = hub_find_channel(h, name->text, name->len);
+    if (ch)
+        hub_release_channel(h, ch);
+    shared_name_unref(name);
+}
+
+void hub_put_back(struct hub *h, struct inbox_msg *take_m)
+{
+    struct channel *ch = hub_need_channel(h, take_m->channel->text, take_m->channel->len);
+    if (hand_to_waiter(h, ch, take_m))
+        return;
+    inbox_prepend(&ch->inbox, take_m);
+    enforce_bounds(h, ch);
+    hub_release_channel(h, ch);
+}
+
+/* ---- asking ---- */
+
+/* Where a target's messages are. HUB_OK: *ch, which may be NULL for a channel that nobody is on; a client
+ * that is gone and has nothing left is HUB_CLOSED. */
+static enum hub_answer find_inbox(struct hub *h, const struct target *target, struct channel **ch, bool *gone)
+{
+    *gone = false;
+    if (!wanted_client(target)) {
+        *ch = hub_find_channel(h, target->channel, target->channel_len);
+        return HUB_OK;
+    }
+    if (!hub_client_was_given(h, target->client))
+        return HUB_NO_TARGET;
+    const struct client *c = hub_find_client(h, target->client);
+    if (!c)
+        return HUB_CLOSED;
+    *gone = c->gone;
+    *ch = c->channel;
+    return HUB_OK;
+}
+
+enum hub_answer hub_read(struct hub *h, const struct target *target, struct inbox_msg **out)
+{
+    struct channel *ch;
+    bool gone;
+    enum hub_answer answer = find_inbox(h, target, &ch, &gone);
+    if (answer != HUB_OK)
+        return answer;
+    struct inbox_msg *m = ch ? inbox_first(&ch->inbox, target->client) : NULL;
+    if (!m)
+        return gone ? HUB_CLOSED : HUB_NONE;
+    inbox_take(&ch->inbox, m);
+    *out = m;
+    hub_release_channel(h, ch);
+    return HUB_OK;
+}
+
+enum hub_answer hub_count(struct hub *h, const struct target *target, uint64_t *count)
+{
+    struct channel *ch;
+    bool gone;
+    enum hub_answer answer = find_inbox(h, target, &ch, &gone);
+    *count = answer == HUB_OK && ch ? inbox_count(&ch->inbox, target->client) : 0;
+    return answer == HUB_CLOSED ? HUB_OK : answer;
+}
+
+/* ---- waiting ---- */
+
+static void on_timeout(struct timer *t)
+{
+    struct waiter *w = LIST_ENTRY(t, struct waiter, timer);
+    struct hub *h = w->hub;
+    struct asker asker = w->asker;
+    struct channel *ch = w->channel;
+    free_waiter(w);
+    hub_release_channel(h, ch);
+    h->up.wait_over(h->up.arg, asker, false);
+}
+
+enum hub_answer hub_wait(struct hub *h, const struct target *target, int64_t timeout, struct asker asker,
+                         struct inbox_msg **out)
+{
+    enum hub_answer answer = hub_read(h, target, out);
+    if (answer != HUB_NONE)
+        return answer;
+    struct waiter *w = calloc(1, sizeof *w);
+    if (!w)
+        abort();
+    w->hub = h;
+    w->asker = asker;
+    w->client = wanted_client(target);
+    w->channel = w->client ? hub_find_client(h, w->client)->channel
+                           : hub_need_channel(h, target->channel, target->channel_len);
+    timer_init(&w->timer, on_timeout);
+    list_append(&w->channel->inbox.waiters, &w->link);
+    list_append(&h->waiters, &w->all);
+    if (timeout >= 0)
+        timer_set(&h->loop->timers, &w->timer, h->loop->now + timeout);
+    return HUB_NONE;
+}
+
+static bool same_asker(struct asker a, struct asker b)
+{
+    return a.fd == b.fd && a.gen == b.gen && a.slot == b.slot;
+}
+
+void hub_cancel_wait(struct hub *h, struct asker asker)
+{
+    for (struct list *l = h->waiters.next; l != &h->waiters; l = l->next) {
+        struct waiter *w = LIST_ENTRY(l, struct waiter, all);
+        if (!same_asker(w->asker, asker))
+            continue;
+        struct channel *ch = w->channel;
+        free_waiter(w);
+        hub_release_channel(h, ch);
+        return;
+    }
+}
+
+void hub_end_waits(struct hub *h, struct client *c)
+{
+    struct list *head = &c->channel->inbox.waiters;
+    for (struct list *l = head->next, *next = l->next; l != head; l = next, next = l->next) {
+        struct waiter *w = LIST_ENTRY(l, struct waiter, link);
+        struct asker asker = w->asker;
+        if (w->client != c->number)
+            continue;
+        free_waiter(w);
+        h->up.wait_over(h->up.arg, asker, true);
+    }
+}
+
+void hub_drop_inbox(struct hub *h, struct channel *ch)
+{
+    struct list *l;
+    while ((l = list_take_first(&ch->inbox.waiters)) != NULL)
+        free_waiter(LIST_ENTRY(l, struct waiter, link));
+    while (ch->inbox.count)
+        free_msg(h, inbox_lose_oldest(&ch->inbox));
+}

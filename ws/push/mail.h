@@ -1,0 +1,76 @@
+/*
+ * The letters between the hub and the shards. A letter names a connection by shard, descriptor and
+ * generation, never by pointer; what `ptr` points to belongs to the letter, and so to whoever takes it.
+ */
+#ifndef WSPUSH_PUSH_MAIL_H
+#define WSPUSH_PUSH_MAIL_H
+
+#include <stdint.h>
+
+#include "push/shared_name.h"
+
+/* A client's connection. */
+struct conn_ref {
+    uint32_t shard;
+    int fd;
+    uint32_t gen;
+};
+
+enum mail_kind {
+    /* to a shard */
+    MAIL_ADOPT,       /* conn.fd was accepted; value: it came over a Unix socket */
+    MAIL_REGISTERED,  /* conn is on `channel`; ptr: struct shared_name */
+    MAIL_DELIVER,     /* ptr: struct msg, to `scope` */
+    MAIL_CLOSE,       /* ptr: struct msg, a close frame, to `scope`; value: the code */
+    MAIL_LIST,        /* rows of `scope`; number: the question */
+    MAIL_RECEIPT_END, /* number: the receipt; whoever has not got it yet is late */
+    MAIL_DRAIN,       /* number: milliseconds */
+    /* to the hub */
+    MAIL_REGISTER,       /* ptr: struct shared_name; number: the client */
+    MAIL_GONE,           /* number: the client */
+    MAIL_INBOUND,        /* number: the client; ptr: struct msg */
+    MAIL_LISTED,         /* number: the question; ptr: struct client_rows */
+    MAIL_RECEIPT_BEGUN,  /* number: the receipt; value: queues that took the message */
+    MAIL_RECEIPT_HANDED, /* number: the receipt; value: how many more have it */
+    MAIL_RECEIPT_FAILED, /* number: the receipt; client, value: enum outcome */
+    MAIL_RECEIPT_ENDED   /* number: the receipt; this shard will say no more */
+};
+
+enum mail_scope { SCOPE_CHANNEL, SCOPE_CLIENT, SCOPE_ALL };
+
+/* What became of a message on its way to one client. */
+enum outcome { OUTCOME_HANDED, OUTCOME_TIMEOUT, OUTCOME_DROPPED, OUTCOME_CLOSED };
+
+struct mail {
+    enum mail_kind kind;
+    enum mail_scope scope;
+    struct conn_ref conn; /* conn.shard: the sender, in letters to the hub */
+    uint32_t channel;
+    uint32_t value;
+    uint64_t number;
+    uint64_t client;
+    void *ptr;
+};
+
+enum { ADDRESS_TEXT_MAX = 46 };
+
+/* One client as WS.LIST shows it. Bytes are payload and framing as they crossed the socket. */
+struct client_row {
+    uint64_t client;
+    struct shared_name *channel;
+    int64_t since; /* Unix milliseconds */
+    uint64_t msgs_out;
+    uint64_t msgs_in;
+    uint64_t bytes_out;
+    uint64_t bytes_in;
+    uint64_t queued; /* bytes */
+    uint32_t ping;   /* milliseconds; UINT32_MAX: not known yet */
+    char address[ADDRESS_TEXT_MAX];
+};
+
+struct client_rows {
+    size_t count;
+    struct client_row rows[];
+};
+
+#endif

@@ -1,0 +1,76 @@
+#include "push/msg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+
+static struct msg *allocate(const void *payload, size_t len)
+{
+    if (len > SIZE_MAX / 2)
+        return NULL;
+    struct msg *m = malloc(sizeof *m + len);
+    if (!m)
+        return NULL;
+    atomic_init(&m->refs, 1);
+    m->opcode = 0;
+    m->header_len = 0;
+    m->receipt = 0;
+    m->len = len;
+    if (len)
+        memcpy(m->payload, payload, len);
+    return m;
+}
+
+struct msg *msg_new(struct websocket *ws, enum websocket_opcode opcode, const void *payload, size_t len)
+{
+    struct msg *m = allocate(payload, len);
+    if (!m)
+        return NULL;
+    uint8_t header[WEBSOCKET_HEADER_MAX];
+    m->opcode = (uint8_t)opcode;
+    m->header_len = (uint8_t)websocket_header(ws, opcode, len, header);
+    memcpy(m->room + sizeof m->room - m->header_len, header, m->header_len);
+    return m;
+}
+
+struct msg *msg_new_raw(const void *bytes, size_t len)
+{
+    return allocate(bytes, len);
+}
+
+/* The longest beginning of `text` that fits and does not end within a character. */
+static size_t cut_utf8(const char *text, size_t max)
+{
+    size_t len = strlen(text);
+    if (len <= max)
+        return len;
+    while (max && ((unsigned char)text[max] & 0xc0) == 0x80)
+        max--;
+    return max;
+}
+
+struct msg *msg_new_close(struct websocket *ws, unsigned code, const char *reason)
+{
+    uint8_t payload[WEBSOCKET_CONTROL_MAX];
+    if (code == 0)
+        return msg_new(ws, WEBSOCKET_CLOSE, NULL, 0);
+    size_t len = cut_utf8(reason, sizeof payload - 2);
+    payload[0] = (uint8_t)(code >> 8);
+    payload[1] = (uint8_t)code;
+    memcpy(payload + 2, reason, len);
+    return msg_new(ws, WEBSOCKET_CLOSE, payload, len + 2);
+}
+
+void msg_unref(struct msg *m)
+{
+    if (m && atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) == 1)
+        free(m);
+}
+
+size_t msg_id_format(struct msg_id id, char out[MSG_ID_TEXT_MAX])
+{
+    size_t n = format_u64(out, id.gen);
+    out[n++] = '-';
+    return n + format_u64(out + n, id.seq);
+}

@@ -1,0 +1,62 @@
+/*
+ * A message: one immutable block of payload with the header of its plain WebSocket frame right before it,
+ * encoded once and shared by reference among all queues of all threads. Control frames and HTTP answers are
+ * messages too, without an id.
+ */
+#ifndef WSPUSH_PUSH_MSG_H
+#define WSPUSH_PUSH_MSG_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "wire/websocket.h"
+
+/* The id of a message: `gen-seq`. gen 0: none. */
+struct msg_id {
+    uint64_t gen;
+    uint64_t seq;
+};
+
+struct msg {
+    atomic_uint refs;
+    uint8_t opcode;     /* enum websocket_opcode; 0 for raw bytes */
+    uint8_t header_len; /* of the frame header that ends where the payload begins */
+    uint64_t receipt;   /* whose sender wants to know when it was handed over; 0: nobody */
+    size_t len;
+    uint8_t room[WEBSOCKET_HEADER_MAX];
+    uint8_t payload[];
+};
+
+/* Text or binary, or a control frame of at most 125 bytes. The bytes are copied. NULL when there is no
+ * memory. One reference is the caller's. */
+struct msg *msg_new(struct websocket *ws, enum websocket_opcode opcode, const void *payload, size_t len);
+/* Bytes that go out as they are. */
+struct msg *msg_new_raw(const void *bytes, size_t len);
+/* A close frame; `reason` is cut to what fits. Code 0: an empty one. */
+struct msg *msg_new_close(struct websocket *ws, unsigned code, const char *reason);
+
+static inline void msg_ref(struct msg *m)
+{
+    atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
+}
+/* Takes NULL too. */
+void msg_unref(struct msg *m);
+
+/* The bytes of the frame as it goes out. */
+static inline const uint8_t *msg_frame(const struct msg *m)
+{
+    return m->payload - m->header_len;
+}
+
+static inline size_t msg_frame_len(const struct msg *m)
+{
+    return m->header_len + m->len;
+}
+
+enum { MSG_ID_TEXT_MAX = 42 };
+/* Writes `gen-seq` without a NUL; returns its length. */
+size_t msg_id_format(struct msg_id id, char out[MSG_ID_TEXT_MAX]);
+
+#endif

@@ -1,0 +1,144 @@
+#include "push/outq.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+enum { IOV_COUNT = 256 };
+
+void outq_init(struct outq *q)
+{
+    *q = (struct outq){.cap = OUTQ_INLINE};
+}
+
+static struct msg **slots(const struct outq *q)
+{
+    return q->ring ? q->ring : (struct msg **)(uintptr_t)q->few;
+}
+
+/* caps are powers of two */
+static struct msg **slot(const struct outq *q, uint32_t i)
+{
+    return &slots(q)[(q->head + i) & (q->cap - 1)];
+}
+
+static int grow(struct outq *q)
+{
+    uint32_t cap = q->cap < 16 ? 16 : q->cap * 2;
+    struct msg **ring = malloc(cap * sizeof(struct msg *));
+    if (!ring)
+        return -1;
+    for (uint32_t i = 0; i < q->count; i++)
+        ring[i] = *slot(q, i);
+    free(q->ring);
+    q->ring = ring;
+    q->cap = cap;
+    q->head = 0;
+    return 0;
+}
+
+int outq_push(struct outq *q, struct msg *m)
+{
+    if (q->count == q->cap && grow(q) < 0)
+        return -1;
+    msg_ref(m);
+    *slot(q, q->count++) = m;
+    q->bytes += msg_frame_len(m);
+    return 0;
+}
+
+static void release_ring(struct outq *q)
+{
+    free(q->ring);
+    q->ring = NULL;
+    q->cap = OUTQ_INLINE;
+    q->head = 0;
+}
+
+static void pop(struct outq *q, outq_left left, void *arg, bool written)
+{
+    struct msg *m = *slot(q, 0);
+    q->head = (q->head + 1) & (q->cap - 1);
+    q->count--;
+    q->offset = 0;
+    if (left)
+        left(arg, m, written);
+    msg_unref(m);
+}
+
+void outq_fini(struct outq *q, outq_left left, void *arg)
+{
+    while (q->count)
+        pop(q, left, arg, false);
+    release_ring(q);
+    q->bytes = 0;
+}
+
+void outq_drop_unstarted(struct outq *q, outq_left left, void *arg)
+{
+    uint32_t kept = q->offset ? 1 : 0;
+    while (q->count > kept) {
+        struct msg *m = *slot(q, --q->count);
+        q->bytes -= msg_frame_len(m);
+        if (left)
+            left(arg, m, false);
+        msg_unref(m);
+    }
+}
+
+static int fill_iov(const struct outq *q, struct iovec iov[IOV_COUNT], size_t *total)
+{
+    uint32_t n = q->count < IOV_COUNT ? q->count : IOV_COUNT;
+    *total = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct msg *m = *slot(q, i);
+        size_t skip = i == 0 ? q->offset : 0;
+        iov[i] = (struct iovec){(void *)(uintptr_t)(msg_frame(m) + skip), msg_frame_len(m) - skip};
+        *total += iov[i].iov_len;
+    }
+    return (int)n;
+}
+
+static void written(struct outq *q, size_t n, outq_left left, void *arg)
+{
+    q->bytes -= n;
+    while (q->count) {
+        size_t rest = msg_frame_len(*slot(q, 0)) - q->offset;
+        if (n < rest) {
+            q->offset += (uint32_t)n;
+            return;
+        }
+        n -= rest;
+        pop(q, left, arg, true);
+    }
+    release_ring(q);
+}
+
+ssize_t outq_write(struct outq *q, int fd, outq_left left, void *arg, unsigned *calls)
+{
+    ssize_t sum = 0;
+    while (q->count) {
+        struct iovec iov[IOV_COUNT];
+        size_t total;
+        int n_iov = fill_iov(q, iov, &total);
+        ssize_t n = writev(fd, iov, n_iov);
+        ++*calls;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return errno == EAGAIN || errno == EWOULDBLOCK ? sum : -1;
+        sum += n;
+        written(q, (size_t)n, left, arg);
+        if ((size_t)n < total)
+            break;
+    }
+    return sum;
+}
+
+void outq_each(const struct outq *q, void (*visit)(void *arg, const struct msg *m), void *arg)
+{
+    for (uint32_t i = 0; i < q->count; i++)
+        visit(arg, *slot(q, i));
+}

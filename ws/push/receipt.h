@@ -1,0 +1,57 @@
+/*
+ * What became of one message that somebody waits for, put together at the hub from what the shards report. A
+ * shard says first how many queues took the message (begun), then what became of it in each. A client that
+ * the hub counted and that was gone before its shard began is reported by its departure.
+ */
+#ifndef WSPUSH_PUSH_RECEIPT_H
+#define WSPUSH_PUSH_RECEIPT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "loop/timer.h"
+#include "push/engine.h"
+#include "push/mail.h"
+
+struct receipt_failure {
+    uint64_t client;
+    enum outcome outcome;
+};
+
+/* How far one shard is. */
+struct receipt_shard {
+    bool awaited;
+    bool begun;
+    bool ended;
+};
+
+struct receipt {
+    uint64_t number;
+    struct asker asker;
+    struct msg_id id;
+    struct timer timer;
+    struct hub *hub;
+    /* whom it went to */
+    enum mail_scope scope;
+    uint32_t channel;
+    uint64_t client;
+    uint64_t recipients;
+    uint64_t handed;
+    struct receipt_failure *failures;
+    size_t failure_count;
+    bool expired; /* time is over, the shards are asked who is late */
+    UT_hash_handle hh;
+    uint32_t shard_count;
+    struct receipt_shard shards[];
+};
+
+struct receipt *receipt_new(uint32_t shard_count);
+void receipt_free(struct receipt *r);
+void receipt_fail(struct receipt *r, uint64_t client, enum outcome outcome);
+/* A client is gone: its failure, if its shard had not begun and it is among the recipients. */
+void receipt_on_gone(struct receipt *r, uint32_t shard, uint64_t client, uint32_t channel);
+/* Whether every outcome is known, or nobody is left who could tell one. */
+bool receipt_complete(const struct receipt *r);
+
+#endif

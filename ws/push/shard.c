@@ -1,0 +1,338 @@
+#include "push/shard.h"
+
+#include <stdlib.h>
+
+#include "base/error.h"
+
+enum { DRAIN_STEP_MS = 50, DRAIN_STEP_MIN = 50 };
+
+/* What this shard knows of a message that somebody waits for. */
+struct shard_receipt {
+    uint64_t number;
+    uint32_t pending; /* queues that hold it */
+    uint32_t handed;  /* since the hub was last told */
+    UT_hash_handle hh;
+};
+
+static void drain_step(struct timer *t);
+
+void shard_init(struct shard *s, uint32_t index, struct world *world, struct loop *loop)
+{
+    *s = (struct shard){.index = index, .world = world, .loop = loop, .ws = websocket_new()};
+    timer_init(&s->drain_timer, drain_step);
+}
+
+void shard_post(struct shard *s, struct mail mail)
+{
+    mail.conn.shard = s->index;
+    mailbox_post(s->world->hub_mail, &mail);
+}
+
+void shard_count_out(struct shard *s, int64_t bytes)
+{
+    size_t now = atomic_load_explicit(&s->out_bytes, memory_order_relaxed);
+    atomic_store_explicit(&s->out_bytes, now + (size_t)bytes, memory_order_relaxed);
+}
+
+/* ---- subscriptions ---- */
+
+static struct shard_channel *make_channel(struct shard *s, uint32_t number)
+{
+    if (number >= s->channel_count) {
+        uint32_t count = s->channel_count ? s->channel_count : 64;
+        while (count <= number)
+            count *= 2;
+        struct shard_channel *channels = realloc(s->channels, count * sizeof *channels);
+        if (!channels)
+            abort();
+        for (uint32_t i = s->channel_count; i < count; i++)
+            channels[i] = (struct shard_channel){0};
+        s->channels = channels;
+        s->channel_count = count;
+    }
+    return &s->channels[number];
+}
+
+void shard_subscribe(struct shard *s, struct conn *c, uint32_t channel, struct shared_name *name)
+{
+    struct shard_channel *ch = make_channel(s, channel);
+    if (ch->count == ch->cap) {
+        uint32_t cap = ch->cap ? ch->cap * 2 : 1;
+        struct conn **subscribers = realloc(ch->subscribers, cap * sizeof(struct conn *));
+        if (!subscribers)
+            abort();
+        ch->subscribers = subscribers;
+        ch->cap = cap;
+    }
+    if (!ch->name)
+        ch->name = shared_name_ref(name);
+    c->channel = channel;
+    c->channel_index = ch->count;
+    ch->subscribers[ch->count++] = c;
+}
+
+void shard_unsubscribe(struct shard *s, struct conn *c)
+{
+    if (c->channel == NO_CHANNEL)
+        return;
+    struct shard_channel *ch = &s->channels[c->channel];
+    struct conn *last = ch->subscribers[--ch->count];
+    ch->subscribers[c->channel_index] = last;
+    last->channel_index = c->channel_index;
+    c->channel = NO_CHANNEL;
+    if (ch->count == 0) {
+        free(ch->subscribers);
+        shared_name_unref(ch->name);
+        *ch = (struct shard_channel){0};
+    }
+}
+
+/* Calls `visit` for each registered client of the scope that a letter names. */
+static void each_client(struct shard *s, const struct mail *mail, void (*visit)(struct conn *c, void *arg),
+                        void *arg)
+{
+    if (mail->scope == SCOPE_CLIENT) {
+        struct conn *c = conn_find(s, mail->conn);
+        if (c && c->channel != NO_CHANNEL)
+            visit(c, arg);
+    } else if (mail->scope == SCOPE_CHANNEL) {
+        const struct shard_channel *ch =
+            mail->channel < s->channel_count ? &s->channels[mail->channel] : NULL;
+        for (uint32_t i = 0; ch && i < ch->count; i++)
+            visit(ch->subscribers[i], arg);
+    } else {
+        for (size_t fd = 0; fd < s->loop->slot_count; fd++) {
+            struct conn *c = conn_of(s->loop->slots[fd].io);
+            if (c && c->channel != NO_CHANNEL)
+                visit(c, arg);
+        }
+    }
+}
+
+/* ---- delivery and receipts ---- */
+
+static struct shard_receipt *find_receipt(struct shard *s, uint64_t number)
+{
+    struct shard_receipt *r;
+    HASH_FIND(hh, s->receipts, &number, sizeof number, r);
+    return r;
+}
+
+static void free_receipt(struct shard *s, struct shard_receipt *r)
+{
+    HASH_DEL(s->receipts, r);
+    free(r);
+}
+
+static void push_to(struct conn *c, void *arg)
+{
+    conn_push(c, arg);
+}
+
+static void count_one(struct conn *c, void *arg)
+{
+    (void)c;
+    ++*(uint32_t *)arg;
+}
+
+/* The hub hears how many queues take the message before it hears what became of any. */
+static void begin_receipt(struct shard *s, const struct mail *mail, uint64_t number)
+{
+    uint32_t queues = 0;
+    each_client(s, mail, count_one, &queues);
+    shard_post(s, (struct mail){.kind = MAIL_RECEIPT_BEGUN, .number = number, .value = queues});
+    if (queues == 0)
+        return;
+    struct shard_receipt *r = calloc(1, sizeof *r);
+    if (!r)
+        abort();
+    r->number = number;
+    r->pending = queues;
+    HASH_ADD(hh, s->receipts, number, sizeof r->number, r);
+}
+
+static void deliver(struct shard *s, const struct mail *mail)
+{
+    struct msg *m = mail->ptr;
+    atomic_fetch_sub_explicit(&s->world->mail_bytes, m->len, memory_order_relaxed);
+    if (m->receipt)
+        begin_receipt(s, mail, m->receipt);
+    each_client(s, mail, push_to, m);
+    msg_unref(m);
+}
+
+void shard_receipt_left(struct shard *s, const struct msg *m, uint64_t client, enum outcome outcome)
+{
+    struct shard_receipt *r = find_receipt(s, m->receipt);
+    if (!r)
+        return;
+    r->pending--;
+    if (outcome == OUTCOME_HANDED)
+        r->handed++;
+    else
+        shard_post(s,
+                   (struct mail){
+                       .kind = MAIL_RECEIPT_FAILED, .number = r->number, .client = client, .value = outcome});
+}
+
+static void report(struct shard *s, struct shard_receipt *r)
+{
+    if (r->handed)
+        shard_post(s, (struct mail){.kind = MAIL_RECEIPT_HANDED, .number = r->number, .value = r->handed});
+    r->handed = 0;
+}
+
+void shard_on_turn(struct shard *s)
+{
+    struct shard_receipt *r;
+    struct shard_receipt *next;
+    HASH_ITER(hh, s->receipts, r, next)
+    {
+        report(s, r);
+        if (r->pending == 0)
+            free_receipt(s, r);
+    }
+}
+
+struct late {
+    struct shard *shard;
+    uint64_t receipt;
+    uint64_t client;
+};
+
+static void report_late(void *arg, const struct msg *m)
+{
+    struct late *late = arg;
+    if (m->receipt == late->receipt)
+        shard_post(late->shard, (struct mail){.kind = MAIL_RECEIPT_FAILED,
+                                              .number = late->receipt,
+                                              .client = late->client,
+                                              .value = OUTCOME_TIMEOUT});
+}
+
+/* Time is over: whoever still has it in the queue is late. */
+static void end_receipt(struct shard *s, uint64_t number)
+{
+    struct shard_receipt *r = find_receipt(s, number);
+    if (r) {
+        report(s, r);
+        for (size_t fd = 0; r->pending && fd < s->loop->slot_count; fd++) {
+            const struct conn *c = conn_of(s->loop->slots[fd].io);
+            struct late late = {s, number, c ? c->client : 0};
+            if (c)
+                outq_each(&c->out, report_late, &late);
+        }
+        free_receipt(s, r);
+    }
+    shard_post(s, (struct mail){.kind = MAIL_RECEIPT_ENDED, .number = number});
+}
+
+/* ---- other letters ---- */
+
+static void registered(struct shard *s, const struct mail *mail)
+{
+    struct conn *c = conn_find(s, mail->conn);
+    if (c && !c->io.reaping)
+        handshake_done(c, mail->channel, mail->ptr);
+    shared_name_unref(mail->ptr);
+}
+
+struct closing {
+    struct msg *frame;
+    unsigned code;
+};
+
+static void close_one(struct conn *c, void *arg)
+{
+    const struct closing *closing = arg;
+    conn_close(c, closing->code, closing->frame);
+}
+
+static void close_clients(struct shard *s, const struct mail *mail)
+{
+    struct closing closing = {mail->ptr, mail->value};
+    each_client(s, mail, close_one, &closing);
+    msg_unref(mail->ptr);
+}
+
+static void add_row(struct conn *c, void *arg)
+{
+    struct client_rows *rows = arg;
+    conn_fill_row(c, &rows->rows[rows->count++]);
+}
+
+static void list_clients(struct shard *s, const struct mail *mail)
+{
+    uint32_t count = 0;
+    each_client(s, mail, count_one, &count);
+    struct client_rows *rows = malloc(sizeof *rows + count * sizeof rows->rows[0]);
+    if (rows) {
+        rows->count = 0;
+        each_client(s, mail, add_row, rows);
+    }
+    shard_post(s, (struct mail){.kind = MAIL_LISTED, .number = mail->number, .ptr = rows});
+}
+
+/* ---- drain ---- */
+
+static void leave(struct conn *c)
+{
+    if (c->opened)
+        conn_close_with(c, 1001, error_text(ERR_DRAINING));
+    else
+        conn_drop(c, 1001);
+}
+
+/* Asks the next share of the clients to leave, so that they do not all come back at once. */
+static void drain_step(struct timer *t)
+{
+    struct shard *s = LIST_ENTRY(t, struct shard, drain_timer);
+    int64_t steps = (s->drain_until - s->loop->now) / DRAIN_STEP_MS + 1;
+    size_t left = s->loop->slot_count - (size_t)s->drain_fd;
+    size_t share = steps > 0 ? left / (size_t)steps : left;
+    size_t end = (size_t)s->drain_fd + (share > DRAIN_STEP_MIN ? share : DRAIN_STEP_MIN);
+    for (; (size_t)s->drain_fd < end && (size_t)s->drain_fd < s->loop->slot_count; s->drain_fd++) {
+        struct conn *c = conn_of(s->loop->slots[s->drain_fd].io);
+        if (c)
+            leave(c);
+    }
+    if ((size_t)s->drain_fd < s->loop->slot_count)
+        timer_set(&s->loop->timers, t, s->loop->now + DRAIN_STEP_MS);
+}
+
+static void drain(struct shard *s, int64_t ms)
+{
+    s->drain_until = s->loop->now + ms;
+    drain_step(&s->drain_timer);
+}
+
+void shard_on_mail(struct shard *s, const struct mail *mail)
+{
+    switch (mail->kind) {
+    case MAIL_ADOPT: conn_adopt(s, mail->conn.fd, mail->value); break;
+    case MAIL_REGISTERED: registered(s, mail); break;
+    case MAIL_DELIVER: deliver(s, mail); break;
+    case MAIL_CLOSE: close_clients(s, mail); break;
+    case MAIL_LIST: list_clients(s, mail); break;
+    case MAIL_RECEIPT_END: end_receipt(s, mail->number); break;
+    case MAIL_DRAIN: drain(s, (int64_t)mail->number); break;
+    default: abort();
+    }
+}
+
+void shard_fini(struct shard *s)
+{
+    for (size_t fd = 0; fd < s->loop->slot_count; fd++) {
+        struct io *io = s->loop->slots[fd].io;
+        if (conn_of(io))
+            io->ops->reap(s->loop, io);
+    }
+    struct shard_receipt *r;
+    struct shard_receipt *next;
+    HASH_ITER(hh, s->receipts, r, next)
+    {
+        free_receipt(s, r);
+    }
+    free(s->channels);
+    websocket_free(s->ws);
+}

@@ -1,0 +1,74 @@
+/*
+ * A shard: a thread's share of the clients, and their subscriptions. It talks to the hub by mail only; shard
+ * 0 lives on the hub's own thread.
+ */
+#ifndef WSPUSH_PUSH_SHARD_H
+#define WSPUSH_PUSH_SHARD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/config.h"
+#include "base/hash.h"
+#include "loop/loop.h"
+#include "push/conn.h"
+#include "push/mail.h"
+#include "push/stats.h"
+
+/* What all threads of the worker share. */
+struct world {
+    const struct config *config;
+    struct mailbox *hub_mail;
+    atomic_uint_fast64_t last_client; /* numbers never repeat */
+    atomic_size_t clients;            /* connections, handshakes too */
+    size_t max_clients;
+    atomic_bool draining;
+    atomic_size_t mail_bytes; /* payload of the messages in letters */
+    /* too much is queued somewhere: whoever publishes is not read for now */
+    atomic_bool congested;
+};
+
+/* The subscribers of one channel on this shard, by the channel's number. */
+struct shard_channel {
+    struct conn **subscribers;
+    uint32_t count;
+    uint32_t cap;
+    struct shared_name *name;
+};
+
+struct shard_receipt;
+
+struct shard {
+    uint32_t index;
+    struct world *world;
+    struct loop *loop;
+    struct websocket *ws;
+    struct shard_channel *channels;
+    uint32_t channel_count;
+    struct shard_receipt *receipts; /* uthash */
+    struct stats stats;
+    atomic_size_t out_bytes; /* queued to its clients */
+    /* drain */
+    struct timer drain_timer;
+    int64_t drain_until;
+    int drain_fd; /* how far the descriptors were gone through */
+};
+
+void shard_init(struct shard *s, uint32_t index, struct world *world, struct loop *loop);
+void shard_fini(struct shard *s);
+/* Works on a letter to a shard. */
+void shard_on_mail(struct shard *s, const struct mail *mail);
+/* At the end of a turn: what receipts gathered is sent to the hub. */
+void shard_on_turn(struct shard *s);
+
+/* ---- for its connections ---- */
+
+void shard_post(struct shard *s, struct mail mail);
+void shard_subscribe(struct shard *s, struct conn *c, uint32_t channel, struct shared_name *name);
+void shard_unsubscribe(struct shard *s, struct conn *c);
+void shard_count_out(struct shard *s, int64_t bytes);
+/* A message that somebody wants to know about has left a client's queue. */
+void shard_receipt_left(struct shard *s, const struct msg *m, uint64_t client, enum outcome outcome);
+
+#endif

@@ -1,0 +1,273 @@
+#include "wire/http.h"
+
+#include <nettle/base64.h>
+#include <nettle/sha1.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/error.h"
+
+/* ---- lexing ---- */
+
+size_t http_head_length(const void *bytes, size_t len, size_t *scanned)
+{
+    const char *p = bytes;
+    size_t from = *scanned > 3 ? *scanned - 3 : 0;
+    const char *end = len - from >= 4 ? memmem(p + from, len - from, "\r\n\r\n", 4) : NULL;
+    *scanned = len;
+    return end ? (size_t)(end - p) + 4 : 0;
+}
+
+/* RFC 9110 section 5.6.2. */
+static bool is_token_char(char c)
+{
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
+           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static bool text_is(const struct http_text *t, const char *word)
+{
+    return t->len == strlen(word) && strncasecmp(t->data, word, t->len) == 0;
+}
+
+static struct http_text trim(const char *data, size_t len)
+{
+    while (len && is_space(data[0])) {
+        data++;
+        len--;
+    }
+    while (len && is_space(data[len - 1]))
+        len--;
+    return (struct http_text){data, len};
+}
+
+/* Whether the comma-separated list has the token, in any letter case. */
+static bool list_has(struct http_text list, const char *token)
+{
+    while (list.len) {
+        const char *comma = memchr(list.data, ',', list.len);
+        size_t len = comma ? (size_t)(comma - list.data) : list.len;
+        struct http_text item = trim(list.data, len);
+        if (text_is(&item, token))
+            return true;
+        size_t skip = comma ? len + 1 : len;
+        list.data += skip;
+        list.len -= skip;
+    }
+    return false;
+}
+
+/* ---- the request line ---- */
+
+/* A target in absolute form loses scheme and authority (RFC 9112 section 3.2.2); its authority replaces Host. */
+static int take_target(struct http_request *r, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)text[i] <= 0x20 || text[i] == 0x7f || text[i] == '#')
+            return -ERR_HTTP_SYNTAX;
+    size_t scheme = len > 7 && strncasecmp(text, "http://", 7) == 0    ? 7
+                    : len > 8 && strncasecmp(text, "https://", 8) == 0 ? 8
+                                                                       : 0;
+    const char *slash = scheme ? memchr(text + scheme, '/', len - scheme) : text;
+    if (len == 0 || !slash || *slash != '/')
+        return -ERR_HTTP_SYNTAX;
+    if (scheme)
+        r->host = (struct http_text){text + scheme, (size_t)(slash - text) - scheme};
+    r->target = (struct http_text){slash, len - (size_t)(slash - text)};
+    return 0;
+}
+
+/* METHOD SP target SP HTTP/1.1 */
+static int parse_request_line(struct http_request *r, const char *line, size_t len)
+{
+    const char *space = memchr(line, ' ', len);
+    if (!space || space == line)
+        return -ERR_HTTP_SYNTAX;
+    for (const char *c = line; c < space; c++)
+        if (!is_token_char(*c))
+            return -ERR_HTTP_SYNTAX;
+    const char *target = space + 1;
+    const char *end = line + len;
+    const char *version = memrchr(target, ' ', (size_t)(end - target));
+    if (!version || end - version != 9 || memcmp(version + 1, "HTTP/", 5) != 0)
+        return -ERR_HTTP_SYNTAX;
+    if (memcmp(version + 6, "1.1", 3) != 0)
+        return -ERR_HTTP_VERSION;
+    if (space - line != 3 || memcmp(line, "GET", 3) != 0)
+        return -ERR_HTTP_METHOD;
+    return take_target(r, target, (size_t)(version - target));
+}
+
+/* ---- headers ---- */
+
+/* What is remembered of the header lines beside the request itself. */
+struct header_state {
+    struct http_request *request;
+    struct http_text host;
+    bool has_body;
+};
+
+static int take_single(struct http_text *to, struct http_text value, int error)
+{
+    if (to->data)
+        return -error;
+    *to = value;
+    return 0;
+}
+
+static int take_header(struct header_state *s, const struct http_text *name, struct http_text value)
+{
+    struct http_request *r = s->request;
+    if (text_is(name, "host"))
+        return take_single(&s->host, value, ERR_HTTP_HOST);
+    if (text_is(name, "origin"))
+        return take_single(&r->origin, value, ERR_HTTP_SYNTAX);
+    if (text_is(name, "sec-websocket-key"))
+        return take_single(&r->key, value, ERR_UPGRADE_KEY);
+    if (text_is(name, "sec-websocket-version"))
+        return take_single(&r->version, value, ERR_UPGRADE_VERSION);
+    if (text_is(name, "x-real-ip"))
+        return take_single(&r->real_ip, value, ERR_HTTP_SYNTAX);
+    if (text_is(name, "x-forwarded-proto"))
+        return take_single(&r->forwarded_proto, value, ERR_HTTP_SYNTAX);
+    if (text_is(name, "x-wspush-channel"))
+        return take_single(&r->channel, value, ERR_HTTP_SYNTAX);
+    if (text_is(name, "upgrade"))
+        r->upgrade_websocket |= list_has(value, "websocket");
+    else if (text_is(name, "connection"))
+        r->connection_upgrade |= list_has(value, "upgrade");
+    else if (text_is(name, "transfer-encoding") || (text_is(name, "content-length") && !text_is(&value, "0")))
+        s->has_body = true;
+    return 0;
+}
+
+static int parse_header_line(struct header_state *s, const char *line, size_t len)
+{
+    const char *colon = memchr(line, ':', len);
+    if (!colon || colon == line)
+        return -ERR_HTTP_SYNTAX;
+    for (const char *c = line; c < colon; c++)
+        if (!is_token_char(*c))
+            return -ERR_HTTP_SYNTAX;
+    for (const char *c = colon + 1; c < line + len; c++)
+        if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f)
+            return -ERR_HTTP_SYNTAX;
+    struct http_text name = {line, (size_t)(colon - line)};
+    return take_header(s, &name, trim(colon + 1, len - name.len - 1));
+}
+
+/* 24 characters of base64 that decode to 16 bytes. */
+static bool key_ok(const struct http_text *key)
+{
+    struct base64_decode_ctx ctx;
+    uint8_t decoded[BASE64_DECODE_LENGTH(24)];
+    size_t len = sizeof decoded;
+    if (!key->data || key->len != 24 || memchr(key->data, ' ', 24) || memchr(key->data, '\t', 24))
+        return false;
+    base64_decode_init(&ctx);
+    return base64_decode_update(&ctx, &len, decoded, key->len, key->data) && base64_decode_final(&ctx) && len == 16;
+}
+
+static int check_upgrade(const struct http_request *r)
+{
+    if (!r->upgrade_websocket || !r->connection_upgrade)
+        return -ERR_NOT_AN_UPGRADE;
+    if (!r->version.data || !text_is(&r->version, "13"))
+        return -ERR_UPGRADE_VERSION;
+    return key_ok(&r->key) ? 0 : -ERR_UPGRADE_KEY;
+}
+
+static int parse_lines(struct header_state *s, const char *p, const char *end)
+{
+    for (bool first = true; p < end; first = false) {
+        const char *eol = memmem(p, (size_t)(end - p), "\r\n", 2);
+        if (!eol)
+            return -ERR_HTTP_SYNTAX;
+        size_t len = (size_t)(eol - p);
+        int r = first      ? parse_request_line(s->request, p, len)
+                : len == 0 ? 0
+                           : parse_header_line(s, p, len);
+        if (r < 0)
+            return r;
+        p = eol + 2;
+    }
+    return 0;
+}
+
+int http_parse_upgrade(const void *head, size_t len, struct http_request *out)
+{
+    struct header_state s = {.request = out};
+    *out = (struct http_request){0};
+    int r = parse_lines(&s, head, (const char *)head + len);
+    if (r < 0)
+        return r;
+    if (!s.host.data || s.host.len == 0)
+        return -ERR_HTTP_HOST;
+    if (!out->host.data)
+        out->host = s.host;
+    if (s.has_body)
+        return -ERR_HTTP_BODY;
+    return check_upgrade(out);
+}
+
+/* ---- answers ---- */
+
+void http_add_switching(struct buf *out, const struct http_request *request)
+{
+    static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    struct sha1_ctx sha;
+    uint8_t digest[SHA1_DIGEST_SIZE];
+    char accept[BASE64_ENCODE_RAW_LENGTH(SHA1_DIGEST_SIZE)];
+    sha1_init(&sha);
+    sha1_update(&sha, request->key.len, (const uint8_t *)request->key.data);
+    sha1_update(&sha, sizeof guid - 1, (const uint8_t *)guid);
+    sha1_digest(&sha, sizeof digest, digest);
+    base64_encode_raw(accept, sizeof digest, digest);
+    buf_adds(out, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                  "Sec-WebSocket-Accept: ");
+    buf_add(out, accept, sizeof accept);
+    buf_adds(out, "\r\n\r\n");
+}
+
+static const char *reason_phrase(int status)
+{
+    switch (status) {
+    case 400: return "Bad Request";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 408: return "Request Timeout";
+    case 426: return "Upgrade Required";
+    case 431: return "Request Header Fields Too Large";
+    case 503: return "Service Unavailable";
+    case 505: return "HTTP Version Not Supported";
+    default: return "Error";
+    }
+}
+
+static const char *extra_headers(int status)
+{
+    switch (status) {
+    case 405: return "Allow: GET\r\n";
+    case 426: return "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    case 503: return "Retry-After: 2\r\n";
+    default: return "";
+    }
+}
+
+void http_add_error(struct buf *out, int error, const char *detail)
+{
+    int status = error_http_status(error);
+    const char *text = error_text(error);
+    size_t len = strlen(text) + (detail ? 2 + strlen(detail) : 0) + 1;
+    buf_addf(out,
+             "HTTP/1.1 %d %s\r\n%sContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n"
+             "X-Content-Type-Options: nosniff\r\nConnection: %s\r\n\r\n%s%s%s\n",
+             status, reason_phrase(status), extra_headers(status), len, status == 426 ? "close, Upgrade" : "close", text,
+             detail ? ": " : "", detail ? detail : "");
+}
