@@ -16,32 +16,42 @@ struct authority {
     uint64_t port; /* 0: not given */
 };
 
-static bool host_char(char c)
+/* A name of non-empty labels, or an IPv6 address in brackets. */
+static bool host_ok(const char *host, size_t len)
 {
-    return isalnum((unsigned char)c) || strchr("-._~:[]*", c) != NULL;
+    bool brackets = len > 2 && host[0] == '[' && host[len - 1] == ']';
+    const char *marks = brackets ? ":." : "-._*";
+    for (size_t i = brackets; i < len - brackets; i++) {
+        if (!isalnum((unsigned char)host[i]) && (host[i] == '\0' || !strchr(marks, host[i])))
+            return false;
+        if (host[i] == '.' && (i == 0 || host[i - 1] == '.'))
+            return false;
+    }
+    return len > 0;
 }
 
-/* Splits host[:port]; an IPv6 address is in brackets. */
+/* Splits host[:port]; one dot at the host's end means nothing. */
 static bool split_host(const char *text, struct authority *out)
 {
-    const char *end = *text == '[' ? strchr(text, ']') : NULL;
-    const char *colon = strchr(end ? end : text, ':');
-    size_t len = strlen(text);
-    if (*text == '[' && !end)
-        return false;
+    const char *bracket = *text == '[' ? strchr(text, ']') : NULL;
+    const char *colon = strchr(bracket ? bracket : text, ':');
     out->host = text;
-    out->host_len = colon ? (size_t)(colon - text) : len;
+    out->host_len = colon ? (size_t)(colon - text) : strlen(text);
     if (colon &&
         (units_number(colon + 1, strlen(colon + 1), &out->port) < 0 || !out->port || out->port > 65535))
         return false;
-    if (end && out->host_len != (size_t)(end + 1 - text))
-        return false;
     if (out->host_len && text[out->host_len - 1] == '.')
         out->host_len--;
-    for (size_t i = 0; i < out->host_len; i++)
-        if (!host_char(text[i]) || text[i] == '\0')
+    return host_ok(text, out->host_len);
+}
+
+/* RFC 3986 section 3.1 */
+static bool scheme_ok(const char *scheme, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (!isalnum((unsigned char)scheme[i]) && !strchr("+-.", scheme[i]))
             return false;
-    return out->host_len > 0;
+    return len > 0 && isalpha((unsigned char)*scheme);
 }
 
 static bool split(const char *text, struct authority *out)
@@ -52,7 +62,7 @@ static bool split(const char *text, struct authority *out)
         return split_host(text, out);
     out->scheme = text;
     out->scheme_len = (size_t)(mark - text);
-    return out->scheme_len > 0 && split_host(mark + 3, out);
+    return scheme_ok(text, out->scheme_len) && split_host(mark + 3, out);
 }
 
 static bool same_text(const char *a, size_t a_len, const char *b, size_t b_len)
@@ -134,7 +144,7 @@ const char *origin_entry_fault(const char *entry)
     struct authority rule;
     if (strcmp(entry, "any") == 0)
         return NULL;
-    if (!split(entry, &rule))
+    if (strcmp(entry, "null") == 0 || !split(entry, &rule))
         return "expected \"https://a.example\", \"*.b.example\" or \"any\"";
     const char *star = memchr(rule.host, '*', rule.host_len);
     if (star && (star != rule.host || rule.host_len < 4 || rule.host[1] != '.' ||

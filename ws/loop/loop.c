@@ -53,7 +53,7 @@ static int make_slot(struct loop *loop, int fd)
     size_t count = loop->slot_count ? loop->slot_count : 64;
     while (count < need)
         count *= 2;
-    struct slot *slots = realloc(loop->slots, count * sizeof *slots);
+    struct loop_slot *slots = realloc(loop->slots, count * sizeof *slots);
     if (!slots)
         return -1;
     memset(slots + loop->slot_count, 0, (count - loop->slot_count) * sizeof *slots);
@@ -71,7 +71,7 @@ int loop_add(struct loop *loop, struct io *io, int fd, uint32_t events, const st
 {
     if (make_slot(loop, fd) < 0)
         return -1;
-    struct slot *slot = &loop->slots[fd];
+    struct loop_slot *slot = &loop->slots[fd];
     *io = (struct io){.ops = ops, .fd = fd, .gen = ++slot->gen, .events = events};
     list_init(&io->turn);
     list_init(&io->paused);

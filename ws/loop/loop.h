@@ -1,7 +1,7 @@
 /*
- * A thread's event loop over epoll, and the turn, written once: wait (not at all when mail is there) -> events -> mail ->
- * timers -> flush -> reap. Handlers only queue; what was queued leaves in `flush`, what was closed is freed in `reap`.
- * Nothing outside this thread touches a loop but its mailbox.
+ * A thread's event loop over epoll, and the turn, written once: wait (not at all when mail is there) ->
+ * events -> mail -> timers -> flush -> reap. Handlers only queue; what was queued leaves in `flush`, what was
+ * closed is freed in `reap`. Nothing outside this thread touches a loop but its mailbox.
  */
 #ifndef WSPUSH_LOOP_LOOP_H
 #define WSPUSH_LOOP_LOOP_H
@@ -36,19 +36,19 @@ struct io {
     struct list turn;   /* in the flush or the reap list */
     struct list paused; /* in the paused list */
     int fd;
-    uint32_t gen;       /* tells this user of the descriptor's number from earlier ones */
-    uint32_t events;    /* that epoll is asked for */
+    uint32_t gen;    /* tells this user of the descriptor's number from earlier ones */
+    uint32_t events; /* that epoll is asked for */
     bool reaping;
 };
 
-struct slot {
+struct loop_slot {
     struct io *io;
     uint32_t gen;
 };
 
 struct loop {
     int epoll_fd;
-    struct slot *slots; /* by descriptor */
+    struct loop_slot *slots; /* by descriptor */
     size_t slot_count;
     struct mailbox mail;
     struct timers timers;
@@ -59,7 +59,8 @@ struct loop {
     atomic_bool stop;
     /* Works on one letter. */
     void (*on_mail)(void *arg, const void *letter);
-    /* After the mail and timers of a turn, before its flush: what is gathered in a turn is sent on. May be NULL. */
+    /* After the mail and timers of a turn, before its flush: what is gathered in a turn is sent on. May be
+     * NULL. */
     void (*on_turn)(void *arg);
     void *arg;
     uint8_t *scratch; /* LOOP_SCRATCH bytes for any handler to read into, during its call */

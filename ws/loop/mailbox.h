@@ -1,7 +1,7 @@
 /*
- * How threads talk: a mailbox a thread, letters of one fixed size. Any thread posts; the owner takes the whole batch at
- * once. Posting never blocks for longer than the lock, and wakes the owner only if it may be asleep: letters that the
- * owner posts to itself cost no system call.
+ * How threads talk: a mailbox a thread, letters of one fixed size. Any thread posts; the owner takes the
+ * whole batch at once. Posting never blocks for longer than the lock, and wakes the owner only if it may be
+ * asleep: letters that the owner posts to itself cost no system call.
  */
 #ifndef WSPUSH_LOOP_MAILBOX_H
 #define WSPUSH_LOOP_MAILBOX_H
@@ -20,19 +20,19 @@ struct letters {
 
 struct mailbox {
     pthread_mutex_t lock;
-    struct letters in;      /* under the lock */
-    struct letters out;     /* the owner's batch */
-    atomic_size_t waiting;  /* in.count, for a look without the lock */
-    atomic_bool asleep;     /* the owner is, or is about to be, in epoll_wait */
+    struct letters in;     /* under the lock */
+    struct letters out;    /* the owner's batch */
+    atomic_size_t waiting; /* in.count, for a look without the lock */
+    atomic_bool asleep;    /* the owner is, or is about to be, in epoll_wait */
     size_t letter_size;
-    int wake_fd;            /* eventfd */
+    int wake_fd; /* eventfd */
 };
 
 /* Returns 0, or -1 when there is no descriptor left. */
 int mailbox_init(struct mailbox *m, size_t letter_size);
 void mailbox_fini(struct mailbox *m);
-/* Copies the letter in. Aborts when there is no memory: letters are small, and their number is bounded by whoever
- * reads mailbox_waiting(). */
+/* Copies the letter in. Aborts when there is no memory: letters are small, and their number is bounded by
+ * whoever reads mailbox_waiting(). */
 void mailbox_post(struct mailbox *m, const void *letter);
 /* The letters that wait, not counting a batch being worked on. Any thread. */
 static inline size_t mailbox_waiting(struct mailbox *m)
@@ -40,7 +40,8 @@ static inline size_t mailbox_waiting(struct mailbox *m)
     return atomic_load_explicit(&m->waiting, memory_order_relaxed);
 }
 
-/* The owner's calls. Takes what waits: *letters points to `return value` letters, valid until the next take. */
+/* The owner's calls. Takes what waits: *letters points to `return value` letters, valid until the next take.
+ */
 size_t mailbox_take(struct mailbox *m, const void **letters);
 /* Before sleeping: true when it may sleep; from then on posts write to wake_fd. */
 bool mailbox_may_sleep(struct mailbox *m);

@@ -1,6 +1,6 @@
 /*
- * A thread's timers: a hierarchical wheel of five levels of 64 slots, one millisecond fine. Setting, moving and removing
- * cost O(1), whatever their number. Times are those of clock_mono_ms().
+ * A thread's timers: a hierarchical wheel of five levels of 64 slots, one millisecond fine. Setting, moving
+ * and removing cost O(1), whatever their number. Times are those of clock_mono_ms().
  */
 #ifndef WSPUSH_LOOP_TIMER_H
 #define WSPUSH_LOOP_TIMER_H
@@ -35,8 +35,8 @@ static inline bool timer_is_set(const struct timer *t)
     return list_linked(&t->link);
 }
 
-/* Milliseconds until timers_run() has to be called again, at least 1, or -1 when no timer is set. It may have to be
- * called earlier than the next timer fires. */
+/* Milliseconds until timers_run() has to be called again, at least 1, or -1 when no timer is set. It may have
+ * to be called earlier than the next timer fires. */
 int timers_wait(const struct timers *w);
 /* Moves the clock on and fires what is due. A firing timer is unset, and may set any timer, itself too. */
 void timers_run(struct timers *w, int64_t now);

@@ -196,14 +196,9 @@ void hub_publish(struct hub *h, const struct publication *p)
 /* Posts to each shard that has recipients. */
 static void deliver(struct hub *h, const struct channel *ch, struct msg *m)
 {
-    for (uint32_t i = 0; i < h->shard_count; i++) {
-        if (!ch->per_shard[i])
-            continue;
-        msg_ref(m);
-        hub_post(
-            h, i,
-            (struct mail){.kind = MAIL_DELIVER, .scope = SCOPE_CHANNEL, .channel = ch->number, .ptr = m});
-    }
+    for (uint32_t i = 0; i < h->shard_count; i++)
+        if (ch->per_shard[i])
+            post_message(h, i, (struct mail){.scope = SCOPE_CHANNEL, .channel = ch->number}, m);
 }
 
 static void on_published(void *arg, const struct publication *p, struct msg_id id, const char *fault)

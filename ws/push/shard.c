@@ -320,13 +320,17 @@ void shard_on_mail(struct shard *s, const struct mail *mail)
     }
 }
 
-void shard_fini(struct shard *s)
+void shard_close_all(struct shard *s)
 {
     for (size_t fd = 0; fd < s->loop->slot_count; fd++) {
         struct io *io = s->loop->slots[fd].io;
         if (conn_of(io))
             io->ops->reap(s->loop, io);
     }
+}
+
+void shard_fini(struct shard *s)
+{
     struct shard_receipt *r;
     struct shard_receipt *next;
     HASH_ITER(hh, s->receipts, r, next)

@@ -56,6 +56,9 @@ struct shard {
 };
 
 void shard_init(struct shard *s, uint32_t index, struct world *world, struct loop *loop);
+/* Drops every client, at the end. */
+void shard_close_all(struct shard *s);
+/* After shard_close_all(). */
 void shard_fini(struct shard *s);
 /* Works on a letter to a shard. */
 void shard_on_mail(struct shard *s, const struct mail *mail);

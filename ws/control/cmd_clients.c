@@ -1,0 +1,64 @@
+/* WS.LIST and WS.CLOSE: the connected browsers. */
+#include <string.h>
+
+#include "base/units.h"
+#include "base/utf8.h"
+#include "control/answers.h"
+#include "control/dispatch.h"
+
+enum { REASON_MAX = 123 }; /* RFC 6455 section 5.5: 125 bytes with the code */
+
+static void run_list(struct session *s, const struct resp_request *r)
+{
+    struct target target;
+    if (r->argc == 2 && !arg_target(s, &r->argv[1], &target))
+        return;
+    struct slot *slot = session_defer(s, FORM_PLAIN);
+    if (hub_list(s->control->hub, r->argc == 2 ? &target : NULL, session_asker(s, slot)) == HUB_NO_TARGET) {
+        session_undefer(s, slot);
+        reply_no_target(s, &r->argv[1]);
+    }
+}
+
+/* What an operator may say; the others are for the protocol itself to say. */
+static bool code_ok(uint64_t code)
+{
+    return (code >= 1000 && code <= 1003) || (code >= 1008 && code <= 1014) || (code >= 3000 && code <= 4999);
+}
+
+static bool reason_ok(struct session *s, const struct resp_arg *arg, char out[REASON_MAX + 1])
+{
+    if (arg->len > REASON_MAX || utf8_check(arg->data, arg->len) >= 0 || memchr(arg->data, '\0', arg->len)) {
+        resp_add_error(session_reply(s), "ERR a reason is UTF-8 text of at most %d bytes", REASON_MAX);
+        return false;
+    }
+    memcpy(out, arg->data, arg->len);
+    out[arg->len] = '\0';
+    return true;
+}
+
+static void run_close(struct session *s, const struct resp_request *r)
+{
+    struct target target;
+    uint64_t code = 1000;
+    uint64_t count;
+    char reason[REASON_MAX + 1] = "";
+    if (!arg_target(s, &r->argv[1], &target))
+        return;
+    if (r->argc > 2 && (units_number(r->argv[2].data, r->argv[2].len, &code) < 0 || !code_ok(code))) {
+        resp_add_error(session_reply(s), "ERR a close code is 1000-1003, 1008-1014 or 3000-4999");
+        return;
+    }
+    if (r->argc > 3 && !reason_ok(s, &r->argv[3], reason))
+        return;
+    if (hub_close_clients(s->control->hub, &target, (unsigned)code, reason, &count) == HUB_NO_TARGET)
+        reply_no_target(s, &r->argv[1]);
+    else
+        resp_add_int(session_reply(s), (int64_t)count);
+}
+
+const struct command commands_clients[] = {
+    {"ws.list", 1, 2, "WS.LIST [target]", run_list, false},
+    {"ws.close", 2, 4, "WS.CLOSE target [code [reason]]", run_close, false},
+    {0},
+};

@@ -1,0 +1,116 @@
+/* PUBLISH and WS.SEND: a message on its way out. */
+#include "base/utf8.h"
+#include "control/answers.h"
+#include "control/dispatch.h"
+
+enum { TIMEOUT_DEFAULT_MS = 5000 };
+
+static const char send_usage[] = "WS.SEND target payload [BINARY] [WAIT handed] [TIMEOUT ms]";
+
+/* What WS.SEND is told behind the payload. */
+struct send_options {
+    bool binary;
+    bool wait;
+    int64_t timeout;
+};
+
+static bool parse_options(struct session *s, const struct resp_request *r, struct send_options *out)
+{
+    *out = (struct send_options){.timeout = TIMEOUT_DEFAULT_MS};
+    for (int i = 3; i < r->argc; i++) {
+        bool has_value = i + 1 < r->argc;
+        if (arg_is(&r->argv[i], "binary")) {
+            out->binary = true;
+        } else if (arg_is(&r->argv[i], "wait") && has_value && arg_is(&r->argv[i + 1], "handed")) {
+            out->wait = true;
+            i++;
+        } else if (arg_is(&r->argv[i], "timeout") && has_value) {
+            if (!arg_ms(s, &r->argv[++i], &out->timeout))
+                return false;
+        } else {
+            reply_usage(s, send_usage);
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint64_t message_limit(const struct session *s, const struct target *target)
+{
+    struct hub *hub = s->control->hub;
+    const struct channel_config *config = NULL;
+    if (target->kind == TARGET_CHANNEL) {
+        const struct channel *ch = hub_find_channel(hub, target->channel, target->channel_len);
+        config = ch ? ch->config : config_for_channel(hub->config, target->channel, target->channel_len);
+    } else if (target->kind == TARGET_CLIENT) {
+        const struct client *c = hub_find_client(hub, target->client);
+        config = c ? c->channel->config : NULL;
+    }
+    return config ? config->message_limit : hub->config->channel.message_limit;
+}
+
+/* Whether the payload may go to the target; false after an error reply. */
+static bool payload_ok(struct session *s, const struct target *target, const struct resp_arg *payload,
+                       bool binary)
+{
+    uint64_t limit = message_limit(s, target);
+    if (payload->len > limit) {
+        resp_add_error(session_reply(s), "TOOBIG limit %llu", (unsigned long long)limit);
+        return false;
+    }
+    ptrdiff_t bad = binary ? -1 : utf8_check(payload->data, payload->len);
+    if (bad >= 0)
+        resp_add_error(session_reply(s),
+                       "BADUTF8 at byte %td; what is not text is sent with WS.SEND ... BINARY", bad);
+    return bad < 0;
+}
+
+static void send_to(struct session *s, const struct resp_request *r, enum reply_form form,
+                    const struct send_options *options)
+{
+    struct hub *hub = s->control->hub;
+    struct target target;
+    if (!arg_target(s, &r->argv[1], &target) || !payload_ok(s, &target, &r->argv[2], options->binary))
+        return;
+    struct msg *m = hub_message(hub, options->binary, r->argv[2].data, r->argv[2].len);
+    if (!m) {
+        resp_add_error(session_reply(s), "BUSY out of memory");
+        return;
+    }
+    int64_t timeout = options->wait ? options->timeout ? options->timeout : 1 : 0;
+    struct slot *slot = session_defer(s, form);
+    if (timeout)
+        session_wait_for(s, slot);
+    struct publication p = {target.channel, target.channel_len, m, session_asker(s, slot), timeout};
+    if (target.kind == TARGET_CHANNEL) {
+        hub_publish(hub, &p);
+    } else if (hub_send(hub, &target, m, p.asker, timeout) == HUB_NO_TARGET) {
+        s->waiting_for = 0;
+        session_undefer(s, slot);
+        reply_no_target(s, &r->argv[1]);
+    }
+    msg_unref(m);
+}
+
+static void run_publish(struct session *s, const struct resp_request *r)
+{
+    static const struct send_options plain = {0};
+    send_to(s, r, FORM_COUNT, &plain);
+}
+
+static void run_send(struct session *s, const struct resp_request *r)
+{
+    struct send_options options;
+    if (!parse_options(s, r, &options))
+        return;
+    if (options.wait && s->in_exec)
+        resp_add_error(session_reply(s), "ERR nothing waits inside MULTI: leave WAIT out");
+    else
+        send_to(s, r, FORM_PLAIN, &options);
+}
+
+const struct command commands_send[] = {
+    {"publish", 3, 3, "PUBLISH target payload", run_publish, false},
+    {"ws.send", 3, 8, send_usage, run_send, false},
+    {0},
+};

@@ -1,0 +1,118 @@
+#include "control/control.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "control/answers.h"
+#include "control/session.h"
+
+static size_t largest_message(const struct config *config)
+{
+    size_t max = config->channel.message_limit;
+    for (size_t i = 0; i < config->section_count; i++)
+        if (config->sections[i].config.message_limit > max)
+            max = config->sections[i].config.message_limit;
+    return max;
+}
+
+static void refuse(int fd)
+{
+    static const char text[] = "-ERR too many operators are connected (the option max_operators)\r\n";
+    ssize_t ignored = send(fd, text, sizeof text - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)ignored;
+    close(fd);
+}
+
+static void on_accept(void *arg, int fd)
+{
+    struct control *c = arg;
+    c->sessions_total++;
+    if (c->session_count >= c->hub->config->max_operators)
+        refuse(fd);
+    else
+        session_adopt(c, fd);
+}
+
+int control_init(struct control *c, struct loop *loop, struct hub *hub, int listen_fd)
+{
+    *c = (struct control){.loop = loop, .hub = hub, .started = clock_wall_ms()};
+    list_init(&c->sessions);
+    c->bulk_max = largest_message(hub->config);
+    c->acceptor = (struct acceptor){.what = "an operator", .on_accept = on_accept, .arg = c};
+    return acceptor_start(&c->acceptor, loop, listen_fd);
+}
+
+void control_fini(struct control *c)
+{
+    while (!list_empty(&c->sessions))
+        session_free(LIST_ENTRY(c->sessions.next, struct session, all));
+    acceptor_stop(&c->acceptor, c->loop);
+}
+
+/* ---- what the hub tells ---- */
+
+static void on_published(void *arg, struct asker asker, uint64_t recipients, struct msg_id id,
+                         const char *fault)
+{
+    struct session *s = session_find(arg, asker);
+    struct slot *slot = s ? session_slot(s, asker.slot) : NULL;
+    if (!slot)
+        return;
+    if (fault)
+        resp_add_error(&slot->reply, "%s", fault);
+    else if (slot->form == FORM_COUNT)
+        resp_add_int(&slot->reply, (int64_t)recipients);
+    else
+        answer_sent(&slot->reply, s->proto, recipients, id);
+    session_complete(s, slot);
+}
+
+static void on_receipt(void *arg, const struct receipt *r)
+{
+    struct session *s = session_find(arg, r->asker);
+    struct slot *slot = s ? session_slot(s, r->asker.slot) : NULL;
+    if (!slot)
+        return;
+    answer_receipt(&slot->reply, s->proto, r);
+    session_complete(s, slot);
+}
+
+static void on_message(void *arg, struct asker asker, struct inbox_msg *m)
+{
+    struct control *c = arg;
+    struct session *s = session_find(c, asker);
+    struct slot *slot = s ? session_slot(s, asker.slot) : NULL;
+    if (!slot) {
+        hub_put_back(c->hub, m);
+        return;
+    }
+    answer_message(&slot->reply, m);
+    slot->handed = m;
+    session_complete(s, slot);
+}
+
+static void on_wait_over(void *arg, struct asker asker, bool closed)
+{
+    struct session *s = session_find(arg, asker);
+    struct slot *slot = s ? session_slot(s, asker.slot) : NULL;
+    if (!slot)
+        return;
+    answer_word(&slot->reply, closed ? "closed" : "timeout");
+    session_complete(s, slot);
+}
+
+static void on_listed(void *arg, struct asker asker, struct client_rows *const *rows, size_t count)
+{
+    struct session *s = session_find(arg, asker);
+    struct slot *slot = s ? session_slot(s, asker.slot) : NULL;
+    if (!slot)
+        return;
+    answer_list(&slot->reply, s->proto, rows, count);
+    session_complete(s, slot);
+}
+
+struct hub_up control_up(struct control *c)
+{
+    return (struct hub_up){c, on_published, on_receipt, on_message, on_wait_over, on_listed};
+}

@@ -1,0 +1,39 @@
+/*
+ * The control socket: RESP for operators, on the hub's thread. control.c listens and relays what the hub
+ * tells; session.c is one operator's connection; dispatch.c finds a command's row; cmd_*.c hold the commands,
+ * a file a family.
+ */
+#ifndef WSPUSH_CONTROL_CONTROL_H
+#define WSPUSH_CONTROL_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "loop/acceptor.h"
+#include "loop/loop.h"
+#include "push/hub.h"
+
+struct session;
+
+struct control {
+    struct loop *loop;
+    struct hub *hub;
+    struct acceptor acceptor;
+    struct list sessions; /* in the order of their numbers */
+    uint64_t session_count;
+    uint64_t last_session;
+    uint64_t sessions_total;
+    uint64_t commands_total;
+    uint64_t faults_total;
+    size_t bulk_max; /* the largest message limit of any channel */
+    int64_t started; /* Unix milliseconds */
+};
+
+/* Begins to accept. 0, or -1 with errno. `hub` gets its struct hub_up from control_up(). */
+int control_init(struct control *c, struct loop *loop, struct hub *hub, int listen_fd);
+/* Ends all sessions. */
+void control_fini(struct control *c);
+/* What the hub calls to answer. */
+struct hub_up control_up(struct control *c);
+
+#endif

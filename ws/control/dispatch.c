@@ -1,0 +1,140 @@
+#include "control/dispatch.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/log.h"
+#include "base/name.h"
+#include "base/units.h"
+
+static const struct command *const families[] = {commands_send,       commands_inbox, commands_clients,
+                                                 commands_connection, commands_info,  commands_multi};
+
+enum { SHOWN_MAX = 64 };
+
+bool arg_is(const struct resp_arg *arg, const char *word)
+{
+    return arg->len == strlen(word) && strncasecmp(arg->data, word, arg->len) == 0;
+}
+
+static const char *shown(char out[SHOWN_MAX * 4], const struct resp_arg *arg)
+{
+    return log_escape(out, SHOWN_MAX * 4, arg->data, arg->len < SHOWN_MAX ? arg->len : SHOWN_MAX);
+}
+
+void dispatch_each(void (*visit)(void *arg, const struct command *command), void *arg)
+{
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        for (const struct command *c = families[i]; c->name; c++)
+            visit(arg, c);
+}
+
+static const struct command *find_row(const struct resp_arg *name)
+{
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        for (const struct command *c = families[i]; c->name; c++)
+            if (arg_is(name, c->name))
+                return c;
+    return NULL;
+}
+
+void reply_usage(struct session *s, const char *usage)
+{
+    resp_add_error(session_reply(s), "ERR usage: %s", usage);
+}
+
+const struct command *dispatch_find(struct session *s, const struct resp_request *r)
+{
+    char text[SHOWN_MAX * 4];
+    const struct command *c = find_row(&r->argv[0]);
+    if (!c) {
+        resp_add_error(session_reply(s),
+                       "ERR unknown command '%s'; PUBLISH and WS.SEND send, COMMAND lists all",
+                       shown(text, &r->argv[0]));
+        return NULL;
+    }
+    if (r->argc < c->min_args || r->argc > c->max_args) {
+        resp_add_error(session_reply(s), "ERR wrong number of arguments for '%s'; usage: %s", c->name,
+                       c->usage);
+        return NULL;
+    }
+    return c;
+}
+
+void dispatch_run(struct session *s, const struct command *command, const struct resp_request *r)
+{
+    s->control->commands_total++;
+    s->last_command = command->name;
+    command->run(s, r);
+}
+
+/* Kept as it came, so that EXEC parses it as if it came now. */
+static void queue(struct session *s, const struct resp_request *r)
+{
+    struct buf *b = &s->queued[s->queued_count++];
+    buf_init(b);
+    resp_add_array(b, (uint64_t)r->argc);
+    for (int i = 0; i < r->argc; i++)
+        resp_add_bulk(b, r->argv[i].data, r->argv[i].len);
+    resp_add_simple(session_reply(s), "QUEUED");
+}
+
+static size_t queued_bytes(const struct session *s)
+{
+    size_t n = 0;
+    for (int i = 0; i < s->queued_count; i++)
+        n += s->queued[i].len;
+    return n;
+}
+
+static void queue_or_refuse(struct session *s, const struct resp_request *r)
+{
+    if (s->queued_count == MULTI_MAX || queued_bytes(s) > 2 * s->control->bulk_max) {
+        s->multi_faulty = true;
+        resp_add_error(session_reply(s), "ERR MULTI takes at most %d commands and %zu bytes", MULTI_MAX,
+                       2 * s->control->bulk_max);
+        return;
+    }
+    queue(s, r);
+}
+
+void dispatch(struct session *s, const struct resp_request *r)
+{
+    const struct command *c = dispatch_find(s, r);
+    if (!c)
+        s->multi_faulty |= s->in_multi;
+    else if (s->in_multi && !c->at_once)
+        queue_or_refuse(s, r);
+    else
+        dispatch_run(s, c, r);
+}
+
+/* ---- arguments ---- */
+
+bool arg_target(struct session *s, const struct resp_arg *arg, struct target *out)
+{
+    char text[SHOWN_MAX * 4];
+    const char *fault = target_parse(arg->data, arg->len, out);
+    if (fault)
+        resp_add_error(session_reply(s), "BADNAME '%s': %s", shown(text, arg), fault);
+    return !fault;
+}
+
+bool arg_ms(struct session *s, const struct resp_arg *arg, int64_t *out)
+{
+    char text[SHOWN_MAX * 4];
+    uint64_t n;
+    if (units_number(arg->data, arg->len, &n) == 0 && n <= UINT64_C(10) * 366 * 86400000) {
+        *out = (int64_t)n;
+        return true;
+    }
+    resp_add_error(session_reply(s), "ERR '%s': expected a whole number of milliseconds, at most ten years",
+                   shown(text, arg));
+    return false;
+}
+
+void reply_no_target(struct session *s, const struct resp_arg *arg)
+{
+    char text[SHOWN_MAX * 4];
+    resp_add_error(session_reply(s), "NOTARGET '%s': no such client ever was", shown(text, arg));
+}

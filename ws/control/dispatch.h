@@ -1,0 +1,47 @@
+/* Commands as rows, and how a request finds its own. */
+#ifndef WSPUSH_CONTROL_DISPATCH_H
+#define WSPUSH_CONTROL_DISPATCH_H
+
+#include <stdbool.h>
+
+#include "control/session.h"
+#include "wire/resp.h"
+
+struct command {
+    const char *name; /* lower case */
+    int min_args;     /* with the name */
+    int max_args;
+    const char *usage; /* what a wrong call is told */
+    void (*run)(struct session *s, const struct resp_request *r);
+    bool at_once; /* runs within MULTI too */
+};
+
+/* A family's rows, ended by one without a name. */
+extern const struct command commands_connection[];
+extern const struct command commands_info[];
+extern const struct command commands_multi[];
+extern const struct command commands_send[];
+extern const struct command commands_inbox[];
+extern const struct command commands_clients[];
+
+/* Runs a request, or queues it within MULTI. */
+void dispatch(struct session *s, const struct resp_request *r);
+/* Runs it now. */
+void dispatch_run(struct session *s, const struct command *command, const struct resp_request *r);
+/* NULL after an error reply. */
+const struct command *dispatch_find(struct session *s, const struct resp_request *r);
+/* Calls `visit` for each row. */
+void dispatch_each(void (*visit)(void *arg, const struct command *command), void *arg);
+
+/* ---- for the commands ---- */
+
+bool arg_is(const struct resp_arg *arg, const char *word);
+/* The usage error of this command's row. */
+void reply_usage(struct session *s, const char *usage);
+/* A target, or false after -BADNAME. */
+bool arg_target(struct session *s, const struct resp_arg *arg, struct target *out);
+/* Milliseconds up to ten years, or false after -ERR. */
+bool arg_ms(struct session *s, const struct resp_arg *arg, int64_t *out);
+void reply_no_target(struct session *s, const struct resp_arg *arg);
+
+#endif

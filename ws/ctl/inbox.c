@@ -1,0 +1,131 @@
+/* wait, read, count, has: what browsers sent to a channel, or one of them. */
+#include "ctl/verbs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/print.h"
+
+static void say(const struct ctl *ctl, const char *before, const char *target, const char *behind)
+{
+    if (ctl->quiet)
+        return;
+    fprintf(stderr, "%s'", before);
+    print_escaped(stderr, target, strlen(target));
+    fprintf(stderr, "'%s\n", behind);
+}
+
+/* CLOSED and TIMEOUT of a wait are answers and not failures; an error reply has its text. */
+static int end(const struct ctl *ctl, const char *target, enum wspush_result result)
+{
+    bool answer = *wspush_error(ctl->handle) == '\0';
+    if (result == WSPUSH_OK)
+        return CTL_DONE;
+    if (result == WSPUSH_CLOSED && answer)
+        say(ctl, "", target, " is closed");
+    else if (result == WSPUSH_TIMEOUT && answer)
+        say(ctl, "no message to ", target, " in that time");
+    else if (result == WSPUSH_EMPTY)
+        say(ctl, "no message to ", target, " is waiting");
+    else
+        return ctl_fail(ctl, ctl->handle, result);
+    return ctl_status(result);
+}
+
+static int run_wait(struct ctl *ctl)
+{
+    int64_t timeout;
+    struct wspush_message message;
+    const char *target = ctl_target(ctl);
+    if (!target || ctl_no_more(ctl) != CTL_DONE || ctl_duration(ctl, "timeout", -1, &timeout) != CTL_DONE)
+        return CTL_USAGE;
+    enum wspush_result result = wspush_wait(ctl->handle, target, timeout, &message);
+    if (result == WSPUSH_OK)
+        print_message(ctl, &message);
+    return end(ctl, target, result);
+}
+
+static int run_read(struct ctl *ctl)
+{
+    struct wspush_message message;
+    const char *target = ctl_target(ctl);
+    if (!target || ctl_no_more(ctl) != CTL_DONE)
+        return CTL_USAGE;
+    enum wspush_result result = wspush_read(ctl->handle, target, &message);
+    if (result == WSPUSH_OK)
+        print_message(ctl, &message);
+    return end(ctl, target, result);
+}
+
+static int run_count(struct ctl *ctl)
+{
+    int64_t count = 0;
+    const char *target = ctl_target(ctl);
+    if (!target || ctl_no_more(ctl) != CTL_DONE)
+        return CTL_USAGE;
+    enum wspush_result result = wspush_count_messages(ctl->handle, target, &count);
+    if (result == WSPUSH_OK)
+        printf(ctl->json ? "{\"count\":%lld}\n" : "%lld\n", (long long)count);
+    return end(ctl, target, result);
+}
+
+static int run_has(struct ctl *ctl)
+{
+    bool has = false;
+    const char *target = ctl_target(ctl);
+    if (!target || ctl_no_more(ctl) != CTL_DONE)
+        return CTL_USAGE;
+    enum wspush_result result = wspush_has_messages(ctl->handle, target, &has);
+    if (result != WSPUSH_OK)
+        return end(ctl, target, result);
+    if (ctl->json)
+        printf("{\"has\":%s}\n", has ? "true" : "false");
+    else if (!ctl->quiet)
+        printf("%s\n", has ? "yes" : "no");
+    return has ? CTL_DONE : CTL_NOTHING;
+}
+
+static const struct ctl_option wait_options[] = {
+    {"timeout", 't', CTL_VALUE, "TIME", "wait no longer; without it, for ever"},
+    CTL_OPTION_CLIENT,
+    {0},
+};
+
+static const struct ctl_option target_options[] = {CTL_OPTION_CLIENT, {0}};
+
+const struct ctl_verb verb_wait = {
+    .name = "wait",
+    .args = "TARGET",
+    .help = "wait for the next message from a browser and print it",
+    .more =
+        "Prints the payload and a newline: as it is where stdout is a pipe or a file, with control bytes as\n"
+        "\\xNN on a terminal. A message is handed out once. Exit status 4: none came in time; 5: the client\n"
+        "is gone and its messages are out.\n",
+    .options = wait_options,
+    .run = run_wait,
+};
+
+const struct ctl_verb verb_read = {
+    .name = "read",
+    .args = "TARGET",
+    .help = "print the next message if one is waiting, else exit 1",
+    .more = "Prints as wsctl wait does. Exit status 5: the client is gone and its messages are out.\n",
+    .options = target_options,
+    .run = run_read,
+};
+
+const struct ctl_verb verb_count = {
+    .name = "count",
+    .args = "TARGET",
+    .help = "print how many messages are waiting",
+    .options = target_options,
+    .run = run_count,
+};
+
+const struct ctl_verb verb_has = {
+    .name = "has",
+    .args = "TARGET",
+    .help = "exit 0 if a message is waiting, else 1",
+    .options = target_options,
+    .run = run_has,
+};

@@ -1,0 +1,192 @@
+/* list: who is connected, as a table for people or a JSON object each. */
+#include "ctl/verbs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "ctl/print.h"
+
+enum form { TEXT, AGE, PING };
+
+struct column {
+    const char *field;
+    const char *title;
+    enum form form;
+    bool right;
+};
+
+static const struct column columns[] = {
+    {"client", "CLIENT", TEXT, false},     {"user", "USER", TEXT, false},
+    {"channels", "CHANNELS", TEXT, false}, {"transport", "OVER", TEXT, false},
+    {"address", "ADDRESS", TEXT, false},   {"since", "SINCE", AGE, true},
+    {"msgs_out", "SENT", TEXT, true},      {"msgs_in", "RECEIVED", TEXT, true},
+    {"queued", "QUEUED", TEXT, true},      {"ping", "PING", PING, true},
+};
+enum { COLUMNS = sizeof columns / sizeof *columns };
+
+/* 75 s is "1m15s": the two largest units. */
+static void add_age(struct buf *out, int64_t since)
+{
+    static const struct {
+        const char *name;
+        int64_t seconds;
+    } units[] = {{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}};
+    int64_t age = (clock_wall_ms() - since) / 1000;
+    size_t i = 0;
+    while (i < 3 && age < units[i].seconds)
+        i++;
+    buf_addf(out, "%lld%s", (long long)(age < 0 ? 0 : age / units[i].seconds), units[i].name);
+    if (i < 3 && age % units[i].seconds >= units[i + 1].seconds)
+        buf_addf(out, "%lld%s", (long long)(age % units[i].seconds / units[i + 1].seconds),
+                 units[i + 1].name);
+}
+
+static void add_escaped(struct buf *out, const struct wspush_value *value)
+{
+    char *text = print_escape(value->text, value->len);
+    buf_adds(out, text ? text : "?");
+    free(text);
+}
+
+static void add_cell(struct buf *out, enum form form, const struct wspush_value *value)
+{
+    struct wspush_value item;
+    if (value->kind == WSPUSH_NUMBER && form == AGE)
+        add_age(out, value->number);
+    else if (value->kind == WSPUSH_NUMBER && form == PING && value->number < 0)
+        buf_addc(out, '-');
+    else if (value->kind == WSPUSH_NUMBER)
+        buf_addf(out, form == PING ? "%lldms" : "%lld", (long long)value->number);
+    else if (value->kind == WSPUSH_TEXT && value->len)
+        add_escaped(out, value);
+    else if (value->kind == WSPUSH_LIST && value->items)
+        for (size_t i = 0; wspush_item(value, i, &item); i++) {
+            buf_adds(out, i ? "," : "");
+            add_cell(out, TEXT, &item);
+        }
+    else
+        buf_addc(out, '-');
+}
+
+/* The text of one cell; free it. */
+static char *cell(const struct wspush *h, size_t row, size_t column)
+{
+    struct buf text = {0};
+    struct wspush_value value;
+    wspush_row_get(h, row, columns[column].field, &value);
+    add_cell(&text, columns[column].form, &value);
+    char *copy = strdup(buf_str(&text));
+    buf_fini(&text);
+    return copy;
+}
+
+static void print_cell(const struct ctl *ctl, size_t column, const char *text, size_t width, bool title)
+{
+    size_t own = print_width(text);
+    int pad = own < width ? (int)(width - own) : 0;
+    bool last = column == COLUMNS - 1;
+    printf("%*s", columns[column].right ? pad : 0, "");
+    print_styled(ctl, stdout, title ? PRINT_BOLD : column == 0 ? PRINT_NAME : PRINT_PLAIN, text);
+    printf("%*s%s", columns[column].right || last ? 0 : pad, "", last ? "\n" : "  ");
+}
+
+static int print_table(const struct ctl *ctl, size_t rows)
+{
+    size_t widths[COLUMNS];
+    char **cells = calloc(rows * COLUMNS + 1, sizeof *cells);
+    if (!cells)
+        return CTL_ERROR;
+    for (size_t c = 0; c < COLUMNS; c++) {
+        widths[c] = strlen(columns[c].title);
+        for (size_t r = 0; r < rows; r++) {
+            char *text = cells[r * COLUMNS + c] = cell(ctl->handle, r, c);
+            size_t width = text ? print_width(text) : 0;
+            widths[c] = width > widths[c] ? width : widths[c];
+        }
+    }
+    for (size_t c = 0; c < COLUMNS; c++)
+        print_cell(ctl, c, columns[c].title, widths[c], true);
+    for (size_t i = 0; i < rows * COLUMNS; i++) {
+        print_cell(ctl, i % COLUMNS, cells[i] ? cells[i] : "?", widths[i % COLUMNS], false);
+        free(cells[i]);
+    }
+    free(cells);
+    return CTL_DONE;
+}
+
+static void add_json(struct buf *out, const struct wspush_value *value)
+{
+    struct wspush_value item;
+    switch (value->kind) {
+    case WSPUSH_NONE: buf_adds(out, "null"); break;
+    case WSPUSH_TEXT: json_string(out, value->text, value->len); break;
+    case WSPUSH_NUMBER: buf_addf(out, "%lld", (long long)value->number); break;
+    case WSPUSH_LIST:
+        buf_addc(out, '[');
+        for (size_t i = 0; wspush_item(value, i, &item); i++) {
+            buf_adds(out, i ? "," : "");
+            add_json(out, &item);
+        }
+        buf_addc(out, ']');
+        break;
+    }
+}
+
+static void print_json(const struct wspush *h, size_t row)
+{
+    struct buf line = {0};
+    struct wspush_value value;
+    const char *name;
+    for (size_t i = 0; wspush_row_field(h, row, i, &name, &value); i++) {
+        buf_addc(&line, i ? ',' : '{');
+        json_string(&line, name, strlen(name));
+        buf_addc(&line, ':');
+        add_json(&line, &value);
+    }
+    buf_adds(&line, line.len ? "}" : "{}");
+    print_line(stdout, &line);
+}
+
+static void print_names(const struct wspush *h, size_t rows)
+{
+    for (size_t row = 0; row < rows; row++) {
+        char *name = cell(h, row, 0);
+        printf("%s\n", name ? name : "?");
+        free(name);
+    }
+}
+
+static int run_list(struct ctl *ctl)
+{
+    size_t rows = 0;
+    const char *target = ctl->arg_count || ctl_given(ctl, "client") ? ctl_target(ctl) : "";
+    if (!target || ctl_no_more(ctl) != CTL_DONE)
+        return CTL_USAGE;
+    enum wspush_result result = wspush_list(ctl->handle, *target ? target : NULL, &rows);
+    if (result != WSPUSH_OK)
+        return ctl_fail(ctl, ctl->handle, result);
+    if (ctl->json)
+        for (size_t row = 0; row < rows; row++)
+            print_json(ctl->handle, row);
+    else if (ctl->quiet)
+        print_names(ctl->handle, rows);
+    else if (rows)
+        return print_table(ctl, rows);
+    else
+        ctl_say_nobody(ctl, *target ? target : "@all");
+    return CTL_DONE;
+}
+
+static const struct ctl_option options[] = {CTL_OPTION_CLIENT, {0}};
+
+const struct ctl_verb verb_list = {
+    .name = "list",
+    .args = "[TARGET]",
+    .help = "list the connected clients",
+    .more = "With -q only their names, one a line.\n",
+    .options = options,
+    .run = run_list,
+};

@@ -1,0 +1,116 @@
+#include "ctl/print.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#include "base/json.h"
+#include "base/log.h"
+
+bool print_may_colour(FILE *file)
+{
+    const char *no_color = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+    return isatty(fileno(file)) && !(no_color && *no_color) && term && strcmp(term, "dumb") != 0;
+}
+
+char *print_escape(const void *bytes, size_t len)
+{
+    size_t cap = 4 * len + 8;
+    char *text = malloc(cap);
+    if (text)
+        log_escape(text, cap, bytes, len);
+    return text;
+}
+
+void print_escaped(FILE *file, const void *bytes, size_t len)
+{
+    char *text = print_escape(bytes, len);
+    if (text)
+        fputs(text, file);
+    free(text);
+}
+
+void print_styled(const struct ctl *ctl, FILE *file, enum print_style style, const char *text)
+{
+    static const char *const codes[] = {"", "\033[1m", "\033[2m", "\033[1;36m"};
+    bool styled = ctl->colour && style != PRINT_PLAIN;
+    fprintf(file, "%s%s%s", styled ? codes[style] : "", text, styled ? "\033[0m" : "");
+}
+
+void print_line(FILE *file, struct buf *line)
+{
+    buf_addc(line, '\n');
+    fwrite(line->data, 1, buf_failed(line) ? 0 : line->len, file);
+    buf_fini(line);
+}
+
+void print_message_json(struct buf *out, const struct wspush_message *m)
+{
+    buf_adds(out, "{\"client\":");
+    json_string(out, m->client, strlen(m->client));
+    buf_adds(out, ",\"channel\":");
+    json_string(out, m->channel, strlen(m->channel));
+    buf_addf(out, ",\"type\":\"%s\",\"%s\":", m->binary ? "binary" : "text", m->binary ? "b64" : "data");
+    if (m->binary)
+        json_base64(out, m->payload, m->len);
+    else
+        json_string(out, m->payload, m->len);
+    buf_addf(out, ",\"time\":%lld,\"lost\":%lld}", (long long)m->time, (long long)m->lost);
+}
+
+static void print_details(const struct ctl *ctl, const struct wspush_message *m)
+{
+    char clock[16];
+    print_styled(ctl, stdout, PRINT_NAME, m->client);
+    printf(" on ");
+    print_escaped(stdout, m->channel, strlen(m->channel));
+    printf(" at %s, %zu bytes of %s: ", print_clock(clock, m->time), m->len, m->binary ? "binary" : "text");
+}
+
+void print_message(const struct ctl *ctl, const struct wspush_message *m)
+{
+    struct buf line = {0};
+    if (m->lost && !ctl->quiet && !ctl->json)
+        fprintf(stderr, "wsctl: %lld before this one were dropped, the inbox was full\n", (long long)m->lost);
+    if (ctl->json) {
+        print_message_json(&line, m);
+        print_line(stdout, &line);
+        return;
+    }
+    if (ctl->verbose)
+        print_details(ctl, m);
+    if (ctl->terminal)
+        print_escaped(stdout, m->payload, m->len);
+    else
+        fwrite(m->payload, 1, m->len, stdout);
+    putchar('\n');
+}
+
+size_t print_width(const char *text)
+{
+    size_t width = 0;
+    mbstate_t state = {0};
+    for (size_t len = strlen(text); len;) {
+        wchar_t c;
+        size_t n = mbrtowc(&c, text, len, &state);
+        if (n == 0 || n > len)
+            return width + len;
+        int columns = wcwidth(c);
+        width += columns < 0 ? 1 : (size_t)columns;
+        text += n;
+        len -= n;
+    }
+    return width;
+}
+
+const char *print_clock(char out[16], int64_t ms)
+{
+    time_t seconds = ms / 1000;
+    struct tm t;
+    localtime_r(&seconds, &t);
+    strftime(out, 16, "%H:%M:%S", &t);
+    return out;
+}

@@ -1,0 +1,35 @@
+/*
+ * Output of wsctl: for people, escaped so that what browsers sent can't drive the terminal, and as JSON lines
+ * for programs.
+ */
+#ifndef WSPUSH_CTL_PRINT_H
+#define WSPUSH_CTL_PRINT_H
+
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "ctl/ctl.h"
+
+enum print_style { PRINT_PLAIN, PRINT_BOLD, PRINT_DIM, PRINT_NAME };
+
+/* Whether `file` may be coloured: a terminal that can, and no NO_COLOR (no-color.org). */
+bool print_may_colour(FILE *file);
+/* Writes control bytes, backslashes and what is not UTF-8 as \xNN. */
+void print_escaped(FILE *file, const void *bytes, size_t len);
+/* The same as text; free it. NULL without memory. */
+char *print_escape(const void *bytes, size_t len);
+/* Writes text in a style, if colour is on. */
+void print_styled(const struct ctl *ctl, FILE *file, enum print_style style, const char *text);
+/* A browser's message on stdout: the payload and a newline (raw where stdout is no terminal), details with
+ * -v, or a line of JSON. */
+void print_message(const struct ctl *ctl, const struct wspush_message *m);
+/* A message as JSON, without a newline. */
+void print_message_json(struct buf *out, const struct wspush_message *m);
+/* Writes and empties a buffer, and ends the line. */
+void print_line(FILE *file, struct buf *line);
+/* Columns that a terminal gives to the text. */
+size_t print_width(const char *text);
+/* Local time of Unix ms as 15:04:05. */
+const char *print_clock(char out[16], int64_t ms);
+
+#endif

@@ -1,0 +1,314 @@
+/* send: one message from the command line, stdin or a file, once or at an interval. */
+#include "ctl/send.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/units.h"
+#include "ctl/print.h"
+#include "ctl/verbs.h"
+
+enum { READ_CHUNK = 64 * 1024, MESSAGE_MAX = 1 << 30 };
+
+void send_pace(const struct send_plan *plan, int64_t start, uint64_t number)
+{
+    int64_t left = start + (int64_t)number * plan->interval_ms - clock_mono_ms();
+    if (plan->interval_ms <= 0 || left <= 0)
+        return;
+    fflush(stdout);
+    struct timespec t = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
+    while (nanosleep(&t, &t) < 0 && errno == EINTR)
+        ;
+}
+
+void send_say_unknown(const struct ctl *ctl, enum wspush_published published)
+{
+    if (published == WSPUSH_PUBLISH_UNKNOWN && !ctl->quiet)
+        fprintf(stderr, "It may have been published all the same; it was not sent again.\n");
+}
+
+/* ---- what is sent ---- */
+
+static int read_whole(struct ctl *ctl, int fd, struct buf *message)
+{
+    for (;;) {
+        uint8_t *to = buf_reserve(message, READ_CHUNK);
+        ssize_t n = to ? read(fd, to, READ_CHUNK) : -1;
+        if (n < 0 && to && errno == EINTR)
+            continue;
+        if (n < 0)
+            return ctl_usage(ctl, "can't read the message: %s", strerror(to ? errno : ENOMEM));
+        if (n == 0)
+            return CTL_DONE;
+        message->len += (size_t)n;
+        if (message->len > MESSAGE_MAX)
+            return ctl_usage(ctl, "a message of more than 1 GiB; --lines sends each line by itself");
+    }
+}
+
+/* Opens what --file, or stdin in its place, gives; -1 after saying what is wrong. */
+static int open_source(const struct ctl *ctl)
+{
+    const char *file = ctl_value(ctl, "file");
+    if (file && strcmp(file, "-") != 0) {
+        int fd = open(file, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            ctl_usage(ctl, "can't open %s: %s", file, strerror(errno));
+        return fd;
+    }
+    if (isatty(STDIN_FILENO) && !ctl->quiet)
+        fprintf(stderr, "Type the message; Ctrl-D on a line of its own ends it.\n");
+    return STDIN_FILENO;
+}
+
+/* `pattern` with every {i} replaced. */
+static void number_message(struct buf *out, const struct buf *pattern, uint64_t i)
+{
+    const char *p = (const char *)pattern->data;
+    const char *end = p + pattern->len;
+    buf_clear(out);
+    while (p < end) {
+        const char *mark = memmem(p, (size_t)(end - p), "{i}", 3);
+        buf_add(out, p, (size_t)((mark ? mark : end) - p));
+        if (!mark)
+            return;
+        buf_addu(out, i);
+        p = mark + 3;
+    }
+}
+
+/* ---- what came of it ---- */
+
+static const char *wait_word(enum wspush_wait_for wait_for)
+{
+    static const char *const words[] = {"", "handed", "ponged", "acked"};
+    return words[wait_for];
+}
+
+static void add_receipt_json(struct buf *line, const struct wspush_sent *sent, int64_t took)
+{
+    buf_adds(line, ",\"outcomes\":{");
+    for (size_t i = 0; i < sent->outcome_count; i++) {
+        buf_adds(line, i ? "," : "");
+        json_string(line, sent->outcomes[i].name, strlen(sent->outcomes[i].name));
+        buf_addf(line, ":%lld", (long long)sent->outcomes[i].count);
+    }
+    buf_adds(line, "},\"failed\":[");
+    for (size_t i = 0; i < sent->failure_count; i++) {
+        buf_adds(line, i ? ",{\"client\":" : "{\"client\":");
+        json_string(line, sent->failures[i].client, strlen(sent->failures[i].client));
+        buf_adds(line, ",\"outcome\":");
+        json_string(line, sent->failures[i].outcome, strlen(sent->failures[i].outcome));
+        buf_addc(line, '}');
+    }
+    buf_addf(line, "],\"ms\":%lld", (long long)took);
+}
+
+static void print_sent_json(const struct wspush_sent *sent, bool receipt, int64_t took)
+{
+    struct buf line = {0};
+    buf_addf(&line, "{\"recipients\":%lld,\"id\":", (long long)sent->recipients);
+    if (sent->id[0])
+        json_string(&line, sent->id, strlen(sent->id));
+    else
+        buf_adds(&line, "null");
+    if (receipt)
+        add_receipt_json(&line, sent, took);
+    buf_addc(&line, '}');
+    print_line(stdout, &line);
+}
+
+/* "handed to 41 of 43 in 12 ms, 1 closed, 1 timeout", and with -v who failed. */
+static void print_receipt(const struct ctl *ctl, const struct send_plan *plan, const struct wspush_sent *sent,
+                          int64_t took)
+{
+    const char *wanted = wait_word(plan->options.wait_for);
+    int64_t good = 0;
+    for (size_t i = 0; i < sent->outcome_count; i++)
+        if (strcmp(sent->outcomes[i].name, wanted) == 0)
+            good += sent->outcomes[i].count;
+    printf("%s %s %lld of %lld in %lld ms", wanted,
+           plan->options.wait_for == WSPUSH_WAIT_HANDED ? "to" : "by", (long long)good,
+           (long long)sent->recipients, (long long)took);
+    for (size_t i = 0; i < sent->outcome_count; i++) {
+        if (strcmp(sent->outcomes[i].name, wanted) == 0 || sent->outcomes[i].count == 0)
+            continue;
+        printf(", %lld ", (long long)sent->outcomes[i].count);
+        print_escaped(stdout, sent->outcomes[i].name, strlen(sent->outcomes[i].name));
+    }
+    printf("%s%s\n", sent->id[0] ? "; id " : "", sent->id);
+    for (size_t i = 0; ctl->verbose && i < sent->failure_count; i++) {
+        print_styled(ctl, stdout, PRINT_NAME, sent->failures[i].client);
+        printf(" %s\n", sent->failures[i].outcome);
+    }
+}
+
+static void print_sent(const struct ctl *ctl, const struct send_plan *plan, const struct wspush_sent *sent,
+                       int64_t took)
+{
+    bool receipt = plan->options.wait_for != WSPUSH_WAIT_NONE;
+    if (ctl->json)
+        print_sent_json(sent, receipt, took);
+    else if (ctl->quiet)
+        return;
+    else if (receipt)
+        print_receipt(ctl, plan, sent, took);
+    else
+        printf("reached %lld client%s%s%s\n", (long long)sent->recipients, sent->recipients == 1 ? "" : "s",
+               sent->id[0] ? ", id " : "", sent->id);
+}
+
+/* ---- the run ---- */
+
+static int send_all(struct ctl *ctl, const struct send_plan *plan, const struct buf *message)
+{
+    struct buf numbered = {0};
+    bool told = false;
+    int status = CTL_DONE;
+    int64_t start = clock_mono_ms();
+    uint64_t times = plan->count ? plan->count : 1;
+    for (uint64_t i = 1; i <= times; i++) {
+        struct wspush_sent sent;
+        const struct buf *payload = message;
+        send_pace(plan, start, i - 1);
+        if (plan->count) {
+            number_message(&numbered, message, i);
+            payload = &numbered;
+        }
+        int64_t began = clock_mono_ms();
+        enum wspush_result result =
+            wspush_send(ctl->handle, plan->target, payload->data, payload->len, &plan->options, &sent);
+        if (result != WSPUSH_OK) {
+            fflush(stdout);
+            status = ctl_fail(ctl, ctl->handle, result);
+            send_say_unknown(ctl, sent.published);
+            break;
+        }
+        print_sent(ctl, plan, &sent, clock_mono_ms() - began);
+        if (sent.failure_count || (sent.recipients == 0 && ctl_given(ctl, "strict")))
+            status = CTL_NOTHING;
+        if (sent.recipients == 0 && !told) {
+            fflush(stdout);
+            ctl_say_nobody(ctl, plan->target);
+            told = true;
+        }
+    }
+    buf_fini(&numbered);
+    return status;
+}
+
+static int read_wait(const struct ctl *ctl, struct send_plan *plan)
+{
+    const char *word = ctl_value(ctl, "wait");
+    if (!word)
+        return CTL_DONE;
+    for (enum wspush_wait_for w = WSPUSH_WAIT_HANDED; w <= WSPUSH_WAIT_ACKED; w++)
+        if (strcmp(word, *word ? wait_word(w) : "") == 0) {
+            plan->options.wait_for = w;
+            return CTL_DONE;
+        }
+    return ctl_usage(ctl, "--wait=%s is not handed, ponged or acked", word);
+}
+
+static int read_plan(struct ctl *ctl, struct send_plan *plan)
+{
+    int64_t timeout;
+    const char *count = ctl_value(ctl, "count");
+    plan->options.binary = ctl_given(ctl, "binary");
+    if (read_wait(ctl, plan) != CTL_DONE ||
+        ctl_duration(ctl, "interval", 0, &plan->interval_ms) != CTL_DONE ||
+        ctl_duration(ctl, "timeout", 0, &timeout) != CTL_DONE)
+        return CTL_USAGE;
+    if (count && (units_number(count, strlen(count), &plan->count) < 0 || plan->count == 0))
+        return ctl_usage(ctl, "--count '%s' is not a number of messages", count);
+    if (count && ctl_given(ctl, "lines"))
+        return ctl_usage(ctl, "--count and --lines don't go together");
+    if (ctl_given(ctl, "interval") && !count && !ctl_given(ctl, "lines"))
+        return ctl_usage(ctl, "--interval is for --count or --lines");
+    plan->options.timeout_ms = timeout;
+    if (timeout > 0 && plan->options.wait_for == WSPUSH_WAIT_NONE)
+        wspush_set_deadline(ctl->handle, timeout);
+    return CTL_DONE;
+}
+
+/* The message, or where it comes from: an argument other than "-" is the message itself. */
+static int run_source(struct ctl *ctl, const struct send_plan *plan)
+{
+    struct buf message = {0};
+    bool literal = ctl->literal_from <= 0;
+    const char *text = ctl_next(ctl);
+    if (text && !literal && strcmp(text, "-") == 0)
+        text = NULL;
+    if (ctl_no_more(ctl) != CTL_DONE)
+        return CTL_USAGE;
+    if (text && (ctl_given(ctl, "file") || ctl_given(ctl, "lines")))
+        return ctl_usage(ctl, "a MESSAGE and --%s don't go together",
+                         ctl_given(ctl, "file") ? "file" : "lines");
+    int fd = text ? STDIN_FILENO : open_source(ctl);
+    if (fd < 0)
+        return CTL_USAGE;
+    int status;
+    if (ctl_given(ctl, "lines")) {
+        status = lines_send(ctl, plan, fd);
+    } else {
+        if (text)
+            buf_adds(&message, text);
+        status = text ? CTL_DONE : read_whole(ctl, fd, &message);
+        if (status == CTL_DONE)
+            status = send_all(ctl, plan, &message);
+    }
+    if (fd != STDIN_FILENO)
+        close(fd);
+    buf_fini(&message);
+    return status;
+}
+
+static int run_send(struct ctl *ctl)
+{
+    struct send_plan plan = {.target = ctl_target(ctl)};
+    if (!plan.target || read_plan(ctl, &plan) != CTL_DONE)
+        return CTL_USAGE;
+    return run_source(ctl, &plan);
+}
+
+static const struct ctl_option options[] = {
+    {"lines", 0, CTL_FLAG, NULL, "each line of stdin, or of the file, is a message"},
+    {"file", 'f', CTL_VALUE, "F", "the message is the content of F"},
+    {"binary", 'b', CTL_FLAG, NULL, "send as binary; else text, which must be UTF-8"},
+    {"count", 'n', CTL_VALUE, "N", "send N times; {i} in the message is 1, 2 ... N"},
+    {"interval", 'i', CTL_VALUE, "TIME", "with --count or --lines: wait so long between two"},
+    {"wait", 'w', CTL_MAYBE, "handed", "wait until it is handed to every client's connection"},
+    {"timeout", 't', CTL_VALUE, "TIME", "wait no longer for that, or for the worker"},
+    CTL_OPTION_CLIENT,
+    CTL_OPTION_ALL,
+    CTL_OPTION_STRICT,
+    {0},
+};
+
+const struct ctl_verb verb_send = {
+    .name = "send",
+    .args = "TARGET [MESSAGE]",
+    .help = "push a message to every client of a target",
+    .more =
+        "Without MESSAGE, or with -, stdin is the message, to the byte: its last newline too. Prints how "
+        "many\n"
+        "clients it was sent to and its id. With nobody there it still exits 0 (--strict: 1) and says where\n"
+        "clients are.\n"
+        "\n"
+        "--lines sends every line without its newline, as fast as the slowest client takes them. Empty "
+        "lines\n"
+        "are messages; a carriage return or NUL stays in its message; a last line without newline counts.\n"
+        "\n"
+        "With --wait it exits 1 if any client failed; -v names those. After a failure nothing is sent "
+        "again.\n"
+        "Put -- before a MESSAGE that begins with '-'.\n",
+    .options = options,
+    .run = run_send,
+};

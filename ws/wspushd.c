@@ -1,0 +1,402 @@
+/*
+ * wspushd, the worker: browsers on one side, operators on the other. This file is its life as a list of
+ * calls; the work is done in the rooms. Thread 0 has the hub, the control socket and shard 0; every further
+ * thread has a shard.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "base/listen.h"
+#include "base/log.h"
+#include "control/control.h"
+#include "engine/memory.h"
+#include "loop/acceptor.h"
+#include "push/hub.h"
+#include "push/shard.h"
+
+enum { EXIT_USAGE = 2, EXIT_SYSTEM = 1 };
+enum { LISTENERS_MAX = 16, BACKLOG = 4096, SPARE_DESCRIPTORS = 64, GRACE_MS = 3000, DRAIN_LOOK_MS = 20 };
+
+static const char default_config[] = "/etc/wspush/wspush.conf";
+
+/* A thread: its loop and its shard. */
+struct worker {
+    pthread_t thread;
+    struct loop loop;
+    struct shard shard;
+};
+
+/* A WebSocket listener. */
+struct entrance {
+    struct listen_socket socket;
+    struct acceptor acceptor;
+    struct daemon *daemon;
+};
+
+struct daemon {
+    struct config *config;
+    struct world world;
+    struct worker *workers;
+    struct mailbox **mail;
+    struct shard **shards;
+    uint32_t count;
+    uint32_t next; /* shard for the next client */
+    struct hub hub;
+    struct control control;
+    struct listen_socket control_socket;
+    struct entrance entrances[LISTENERS_MAX];
+    size_t entrance_count;
+    struct io signals;
+    struct timer drain_timer;
+    int64_t drain_until; /* 0: not draining */
+};
+
+/* ---- command line ---- */
+
+static const char usage[] =
+    "usage: wspushd [--config FILE] [--check-config] [--options] [--help] [--version]\n"
+    "\n"
+    "The worker of wspush: takes WebSockets from nginx and pushes to them what operators send over the "
+    "control socket.\n"
+    "\n"
+    "  --config FILE    read FILE; without it /etc/wspush/wspush.conf where that exists, else the defaults\n"
+    "  --check-config   read the configuration, say what is wrong with it, and exit\n"
+    "  --options        list every option with its default\n"
+    "  --help           this text\n"
+    "  --version        the version\n"
+    "\n"
+    "SIGTERM and SIGINT ask the clients to leave and end the worker; a second one ends it at once.\n"
+    "Exit codes: 0 done, 1 the system refused something, 2 usage or configuration.\n";
+
+struct arguments {
+    const char *config;
+    bool check;
+};
+
+static void parse_arguments(int argc, char **argv, struct arguments *out)
+{
+    static const struct option long_options[] = {
+        {"config", required_argument, NULL, 'c'}, {"check-config", no_argument, NULL, 'k'},
+        {"options", no_argument, NULL, 'o'},      {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0}};
+    int c;
+    while ((c = getopt_long(argc, argv, "c:hv", long_options, NULL)) != -1) {
+        switch (c) {
+        case 'c': out->config = optarg; break;
+        case 'k': out->check = true; break;
+        case 'o': config_print_options(stdout); exit(0);
+        case 'h': fputs(usage, stdout); exit(0);
+        case 'v': printf("wspushd %s\n", WSPUSH_VERSION); exit(0);
+        default: fputs("try: wspushd --help\n", stderr); exit(EXIT_USAGE);
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "wspushd: '%s' is one argument too many; try: wspushd --help\n", argv[optind]);
+        exit(EXIT_USAGE);
+    }
+    if (!out->config && access(default_config, F_OK) == 0)
+        out->config = default_config;
+}
+
+static struct config *read_config(const struct arguments *arguments)
+{
+    char why[512];
+    struct config *config = config_load(arguments->config, why, sizeof why);
+    if (!config) {
+        fprintf(stderr, "wspushd: %s\n", why);
+        exit(EXIT_USAGE);
+    }
+    if (arguments->check) {
+        printf("%s: good\n", arguments->config ? arguments->config : "the defaults");
+        config_free(config);
+        exit(0);
+    }
+    return config;
+}
+
+/* ---- start ---- */
+
+static void fail(const char *why)
+{
+    log_error("%s", why);
+    exit(EXIT_SYSTEM);
+}
+
+static size_t raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 1024;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur;
+}
+
+static size_t client_room(const struct config *config)
+{
+    size_t descriptors = raise_descriptor_limit();
+    size_t reserved =
+        SPARE_DESCRIPTORS + config->threads * 4 + (config->max_operators < 200 ? config->max_operators : 200);
+    size_t room = descriptors > reserved * 2 ? descriptors - reserved : descriptors / 2;
+    return config->max_clients && config->max_clients < room ? config->max_clients : room;
+}
+
+static void open_sockets(struct daemon *d)
+{
+    const struct config *config = d->config;
+    char why[512];
+    struct listen_options control = {
+        .mode = config->socket_mode_bits,
+        .group = *config->control_group ? config->control_group : "wspush",
+        .group_may_fail = !*config->control_group,
+        .backlog = BACKLOG,
+    };
+    struct listen_options clients = control;
+    clients.group = *config->socket_group ? config->socket_group : "www-data";
+    clients.group_may_fail = !*config->socket_group;
+    if (listen_open(&d->control_socket, config->control, &control, why, sizeof why) < 0)
+        fail(why);
+    for (size_t i = 0; i < config->listen.count; i++) {
+        if (i == LISTENERS_MAX)
+            fail("listen has more than 16 addresses");
+        if (listen_open(&d->entrances[i].socket, config->listen.items[i], &clients, why, sizeof why) < 0)
+            fail(why);
+        d->entrance_count++;
+    }
+}
+
+static void on_mail(void *arg, const void *letter)
+{
+    struct shard *shard = arg;
+    shard_on_mail(shard, letter);
+}
+
+static void on_turn(void *arg)
+{
+    struct shard *shard = arg;
+    shard_on_turn(shard);
+}
+
+/* Thread 0 has two who get letters. */
+static void on_mail_0(void *arg, const void *letter)
+{
+    struct daemon *d = arg;
+    const struct mail *mail = letter;
+    if (mail->kind < MAIL_REGISTER)
+        shard_on_mail(&d->workers[0].shard, mail);
+    else
+        hub_on_mail(&d->hub, mail);
+}
+
+static void on_turn_0(void *arg)
+{
+    struct daemon *d = arg;
+    shard_on_turn(&d->workers[0].shard);
+    hub_measure(&d->hub);
+}
+
+static void *allocate(size_t count, size_t size)
+{
+    void *p = calloc(count, size);
+    if (!p)
+        fail("out of memory");
+    return p;
+}
+
+static void make_workers(struct daemon *d)
+{
+    d->count = (uint32_t)d->config->threads;
+    d->workers = allocate(d->count, sizeof *d->workers);
+    d->mail = allocate(d->count, sizeof(struct mailbox *));
+    d->shards = allocate(d->count, sizeof(struct shard *));
+    for (uint32_t i = 0; i < d->count; i++) {
+        struct worker *w = &d->workers[i];
+        if (loop_init(&w->loop, sizeof(struct mail)) < 0)
+            fail("cannot create an event loop: are there descriptors left?");
+        shard_init(&w->shard, i, &d->world, &w->loop);
+        w->loop.on_mail = i ? on_mail : on_mail_0;
+        w->loop.on_turn = i ? on_turn : on_turn_0;
+        w->loop.arg = i ? (void *)&w->shard : (void *)d;
+        d->mail[i] = &w->loop.mail;
+        d->shards[i] = &w->shard;
+    }
+    d->world.hub_mail = &d->workers[0].loop.mail;
+}
+
+/* Clients go to the shards in turn. */
+static void on_accept(void *arg, int fd)
+{
+    struct entrance *e = arg;
+    struct daemon *d = e->daemon;
+    struct mail mail = {.kind = MAIL_ADOPT, .conn.fd = fd, .value = e->socket.is_unix};
+    atomic_fetch_add(&d->world.clients, 1);
+    mailbox_post(d->mail[d->next++ % d->count], &mail);
+}
+
+static void open_entrances(struct daemon *d)
+{
+    for (size_t i = 0; i < d->entrance_count; i++) {
+        struct entrance *e = &d->entrances[i];
+        e->daemon = d;
+        e->acceptor = (struct acceptor){.what = "a client", .on_accept = on_accept, .arg = e};
+        if (acceptor_start(&e->acceptor, &d->workers[0].loop, e->socket.fd) < 0)
+            fail("cannot watch a listening socket");
+    }
+}
+
+/* ---- end ---- */
+
+static void stop_all(struct daemon *d)
+{
+    for (uint32_t i = 0; i < d->count; i++)
+        loop_stop(&d->workers[i].loop);
+}
+
+static void look_at_drain(struct timer *t)
+{
+    struct daemon *d = LIST_ENTRY(t, struct daemon, drain_timer);
+    struct loop *loop = &d->workers[0].loop;
+    if (atomic_load(&d->world.clients) == 0 || loop->now >= d->drain_until)
+        stop_all(d);
+    else
+        timer_set(&loop->timers, t, loop->now + DRAIN_LOOK_MS);
+}
+
+static void begin_drain(struct daemon *d)
+{
+    struct loop *loop = &d->workers[0].loop;
+    log_info("going away: %zu clients are asked to leave", atomic_load(&d->world.clients));
+    for (size_t i = 0; i < d->entrance_count; i++) {
+        acceptor_stop(&d->entrances[i].acceptor, loop);
+        listen_close(&d->entrances[i].socket);
+    }
+    hub_drain(&d->hub, d->config->drain_time);
+    d->drain_until = loop->now + d->config->drain_time + GRACE_MS;
+    timer_set(&loop->timers, &d->drain_timer, loop->now + 1);
+}
+
+static void on_signal(struct loop *loop, struct io *io, uint32_t events)
+{
+    struct daemon *d = LIST_ENTRY(io, struct daemon, signals);
+    struct signalfd_siginfo info;
+    (void)loop;
+    (void)events;
+    while (read(io->fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGHUP)
+            log_info("SIGHUP: the configuration is read at start only; restart to change it");
+        else if (d->drain_until)
+            stop_all(d);
+        else
+            begin_drain(d);
+    }
+}
+
+/* Signals become events of loop 0; every thread has them blocked. */
+static void watch_signals(struct daemon *d)
+{
+    static const struct io_ops ops = {.on_event = on_signal};
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    signal(SIGPIPE, SIG_IGN);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (fd < 0 || loop_add(&d->workers[0].loop, &d->signals, fd, EPOLLIN, &ops) < 0)
+        fail("cannot watch signals");
+}
+
+/* Alone now: what is still in the mailboxes, and what it causes, is worked off, so that every message finds
+ * its end. */
+static void settle_mail(struct daemon *d)
+{
+    bool more = true;
+    while (more) {
+        more = false;
+        for (uint32_t i = 0; i < d->count; i++) {
+            const void *letters;
+            size_t count = mailbox_take(d->mail[i], &letters);
+            for (size_t k = 0; k < count; k++)
+                d->workers[i].loop.on_mail(d->workers[i].loop.arg, (const struct mail *)letters + k);
+            more |= count > 0;
+        }
+    }
+}
+
+static void tear_down(struct daemon *d)
+{
+    control_fini(&d->control);
+    settle_mail(d);
+    for (uint32_t i = 0; i < d->count; i++)
+        shard_close_all(&d->workers[i].shard);
+    settle_mail(d);
+    hub_fini(&d->hub);
+    for (uint32_t i = 0; i < d->count; i++) {
+        shard_fini(&d->workers[i].shard);
+        loop_fini(&d->workers[i].loop);
+    }
+    for (size_t i = 0; i < d->entrance_count; i++)
+        listen_close(&d->entrances[i].socket);
+    listen_close(&d->control_socket);
+    close(d->signals.fd);
+    free(d->workers);
+    free(d->mail);
+    free(d->shards);
+    config_free(d->config);
+}
+
+/* ---- the whole ---- */
+
+static void *run_worker(void *arg)
+{
+    loop_run(arg);
+    return NULL;
+}
+
+static void run(struct daemon *d)
+{
+    for (uint32_t i = 1; i < d->count; i++)
+        if (pthread_create(&d->workers[i].thread, NULL, run_worker, &d->workers[i].loop) != 0)
+            fail("cannot start a thread");
+    log_info("ready: wspushd %s, %u thread%s, room for %zu clients, control socket %s", WSPUSH_VERSION,
+             d->count, d->count == 1 ? "" : "s", d->world.max_clients, d->control_socket.path);
+    loop_run(&d->workers[0].loop);
+    for (uint32_t i = 1; i < d->count; i++)
+        pthread_join(d->workers[i].thread, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    static struct daemon d;
+    struct arguments arguments = {0};
+    parse_arguments(argc, argv, &arguments);
+    log_init("wspushd", LOG_LEVEL_INFO);
+    d.config = read_config(&arguments);
+    log_set_level((enum log_level)d.config->log_level);
+    d.world.config = d.config;
+    d.world.max_clients = client_room(d.config);
+    open_sockets(&d);
+    make_workers(&d);
+    watch_signals(&d);
+    timer_init(&d.drain_timer, look_at_drain);
+    struct hub_up up = control_up(&d.control);
+    hub_init(&d.hub, &d.world, &d.workers[0].loop, d.mail, d.shards, d.count, &engine_memory, &up);
+    if (control_init(&d.control, &d.workers[0].loop, &d.hub, d.control_socket.fd) < 0)
+        fail("cannot watch the control socket");
+    open_entrances(&d);
+    run(&d);
+    tear_down(&d);
+    log_info("done");
+    return 0;
+}
