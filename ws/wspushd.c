@@ -70,7 +70,7 @@ static const char usage[] =
     "\n"
     "  --config FILE    read FILE; without it /etc/wspush/wspush.conf where that exists, else the defaults\n"
     "  --check-config   read the configuration, say what is wrong with it, and exit\n"
-    "  --options        list every option with its default\n"
+    "  --options        print a configuration with every option, its meaning and its default\n"
     "  --help           this text\n"
     "  --version        the version\n"
     "\n"
@@ -93,7 +93,7 @@ static void parse_arguments(int argc, char **argv, struct arguments *out)
         switch (c) {
         case 'c': out->config = optarg; break;
         case 'k': out->check = true; break;
-        case 'o': config_print_options(stdout); exit(0);
+        case 'o': config_print_sample(stdout); exit(0);
         case 'h': fputs(usage, stdout); exit(0);
         case 'v': printf("wspushd %s\n", WSPUSH_VERSION); exit(0);
         default: fputs("try: wspushd --help\n", stderr); exit(EXIT_USAGE);

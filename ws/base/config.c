@@ -92,6 +92,15 @@ static int read_mode(const char *text, unsigned *out)
     return 0;
 }
 
+/* It becomes a header's value. */
+static bool uri_ok(const char *text)
+{
+    for (const char *p = text; *p; p++)
+        if ((unsigned char)*p <= ' ' || *p == 0x7f)
+            return false;
+    return *text == '/';
+}
+
 /* Whether one value of this option is good; otherwise what was expected is in `why`. */
 static bool value_ok(const struct option *o, const char *text, char *why, size_t cap)
 {
@@ -122,7 +131,7 @@ static bool value_ok(const struct option *o, const char *text, char *why, size_t
         fault = origin_entry_fault(text);
     if (strcmp(o->name, "socket_mode") == 0 && read_mode(text, &mode) < 0)
         fault = "expected an octal mode such as 0660";
-    if (strcmp(o->name, "page") == 0 && (*text != '/' || strpbrk(text, " \r\n\t")))
+    if (strcmp(o->name, "page") == 0 && !uri_ok(text))
         fault = "expected a URI that begins with '/'";
     if (fault)
         snprintf(why, cap, "%s", fault);
@@ -373,16 +382,26 @@ static int parse(struct config *config, const char *path, const char *text)
     return r;
 }
 
+/* What a message quotes may have anything in it. */
+static void keep_one_line(char *why)
+{
+    for (; *why; why++)
+        if ((unsigned char)*why < 0x20 || *why == 0x7f)
+            *why = '?';
+}
+
 static int load_file(struct config *config, const char *path, char *why, size_t cap)
 {
     struct buf text = {0};
     int r = config_text_read(path, &text, why, cap);
+    buf_addc(&text, '\0');
     if (r == 0)
-        r = config_text_check(path, buf_str(&text), why, cap);
+        r = config_text_check(path, (char *)text.data, why, cap);
     if (r == 0)
-        r = parse(config, path, buf_str(&text));
+        r = parse(config, path, (const char *)text.data);
     if (r < 0 && !why[0])
         snprintf(why, cap, "%s: cannot be read as a configuration", path);
+    keep_one_line(why);
     buf_fini(&text);
     return r;
 }
@@ -434,11 +453,57 @@ const struct channel_config *config_for_channel(const struct config *config, con
     return config->unlisted == UNLISTED_REFUSE ? NULL : &config->channel;
 }
 
-void config_print_options(FILE *out)
+/* ---- the sample ---- */
+
+static const char sample_head[] =
+    "# wspush.conf: what wspushd and wspush-fcgi do. Every option stands here with its default; a line "
+    "counts when its\n"
+    "# '#' is removed. `wspushd --check-config` says what is wrong with a file, and where. Sizes take k, m, "
+    "g; durations\n"
+    "# are seconds or carry ms, s, m, h. Relative socket paths count from this file's directory.\n";
+
+static const char sample_tail[] = "\n"
+                                  "# A section changes the options above for the channels that its pattern "
+                                  "matches: * within a segment, ** across '/'.\n"
+                                  "# The first section that matches holds.\n"
+                                  "#channel \"chat/**\" {\n"
+                                  "#    inbound = publish\n"
+                                  "#    origins = {\"https://www.example.com\"}\n"
+                                  "#}\n";
+
+/* Writes `text` as comment lines of at most 110 columns. */
+static void print_comment(FILE *out, const char *text)
 {
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        const struct option *o = &options[i];
-        fprintf(out, "%s = %s%s%s%s\n    %s\n", o->name, *o->default_text ? o->default_text : "\"\"",
-                o->choices ? "    (" : "", o->choices ? o->choices : "", o->choices ? ")" : "", o->help);
+    while (*text) {
+        size_t n = strlen(text);
+        if (n > 108)
+            for (n = 108; n && text[n] != ' '; n--)
+                ;
+        fprintf(out, "# %.*s\n", (int)n, text);
+        text += n;
+        text += *text == ' ';
     }
+}
+
+static void print_option(FILE *out, const struct option *o)
+{
+    fputc('\n', out);
+    print_comment(out, o->help);
+    if (o->choices)
+        fprintf(out, "# One of: %s\n", o->choices);
+    bool bare = o->type <= DURATION || o->type == CHOICE;
+    if (is_list(o) && !*o->default_text)
+        fprintf(out, "#%s = {}\n", o->name);
+    else
+        fprintf(out, bare ? "#%s = %s\n" : "#%s = \"%s\"\n", o->name, o->default_text);
+}
+
+void config_print_sample(FILE *out)
+{
+    size_t next = 0;
+    fputs(sample_head, out);
+#define OPTION_HEADING(text)                           fprintf(out, "\n# ---- %s ----\n", text);
+#define OPTION(scope, type, name, def, min, max, help) print_option(out, &options[next++]);
+#include "base/options.def"
+    fputs(sample_tail, out);
 }

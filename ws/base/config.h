@@ -65,7 +65,7 @@ void config_free(struct config *config);
  * channels are refused. Lives as long as `config`. */
 const struct channel_config *config_for_channel(const struct config *config, const char *name, size_t len);
 
-/* A table of the options for people, as --help-config prints it. */
-void config_print_options(FILE *out);
+/* A file with every option as a comment: conf/wspush.conf. */
+void config_print_sample(FILE *out);
 
 #endif

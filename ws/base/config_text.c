@@ -25,11 +25,11 @@ struct scope {
 
 struct scan {
     const char *path;
-    const char *at;
+    char *at;
     int line;
     char *why;
     size_t cap;
-    struct key word; /* the last word, a key if '=' follows */
+    struct key word; /* the word right before, a key if '=' follows; len 0: it was something else */
     bool after_equals;
     int depth;
     struct scope scopes[DEPTH_MAX];
@@ -65,41 +65,50 @@ static int fault(struct scan *s, int line, const char *text)
     return -1;
 }
 
-static void skip_line(struct scan *s)
+/* Overwrites the next `n` bytes with spaces; lines stay lines. */
+static void blank(struct scan *s, size_t n)
 {
-    s->at += strcspn(s->at, "\n");
-}
-
-static int skip_block_comment(struct scan *s)
-{
-    int begun = s->line;
-    for (s->at += 2; *s->at; s->at++) {
-        if (s->at[0] == '*' && s->at[1] == '/') {
-            s->at += 2;
-            return 0;
-        }
+    for (; n > 0; n--, s->at++) {
         if (*s->at == '\n')
             s->line++;
+        else
+            *s->at = ' ';
     }
-    return fault(s, begun, "this comment is not closed");
+}
+
+static int blank_block_comment(struct scan *s)
+{
+    const char *end = strstr(s->at + 2, "*/");
+    if (!end)
+        return fault(s, s->line, "this comment is not closed");
+    blank(s, (size_t)(end + 2 - s->at));
+    return 0;
+}
+
+/* Whether the escape at `p`, which begins with a backslash, is a NUL: \0, \00, \000, \x0, \x00. */
+static bool is_nul_escape(const char *p)
+{
+    bool hex = p[1] == 'x';
+    size_t max = hex ? 2 : 3;
+    size_t digits = strspn(p + 1 + hex, hex ? "0123456789abcdefABCDEF" : "01234567");
+    size_t zeros = strspn(p + 1 + hex, "0");
+    return zeros > 0 && zeros >= (digits < max ? digits : max);
 }
 
 static int skip_string(struct scan *s)
 {
     char quote = *s->at++;
     int begun = s->line;
+    s->word.len = 0;
     for (; *s->at && *s->at != quote; s->at++) {
-        if (*s->at == '\n')
-            s->line++;
         if (quote == '"' && s->at[0] == '$' && s->at[1] == '{')
             return fault(s, s->line, "\"${\" is not expanded here; write the value itself");
-        if (*s->at != '\\')
-            continue;
-        s->at++;
-        if (quote == '"' && (*s->at == '0' || (*s->at == 'x' && s->at[1] == '0' && s->at[2] == '0')))
+        if (quote == '"' && *s->at == '\\' && is_nul_escape(s->at))
             return fault(s, s->line, "a NUL in a string");
-        if (!*s->at)
-            break;
+        if (*s->at == '\\' && s->at[1])
+            s->at++;
+        if (*s->at == '\n')
+            s->line++;
     }
     if (!*s->at)
         return fault(s, begun, "this string is not closed");
@@ -112,11 +121,9 @@ static int skip_word(struct scan *s)
     size_t n = strcspn(s->at, " \t\r\n=+{}(),\"'#;");
     if (n == 0)
         n = 1;
-    for (size_t i = 0; i + 1 < n; i++)
+    for (size_t i = 0; i < n; i++)
         if (s->at[i] == '$' && s->at[i + 1] == '{')
             return fault(s, s->line, "\"${\" is not expanded here; write the value itself");
-    if (n == 1 && s->at[0] == '$' && s->at[1] == '{')
-        return fault(s, s->line, "\"${\" is not expanded here; write the value itself");
     s->word = (struct key){s->at, n, s->line};
     s->at += n;
     s->after_equals = false;
@@ -126,6 +133,8 @@ static int skip_word(struct scan *s)
 static int on_equals(struct scan *s)
 {
     struct scope *scope = &s->scopes[s->depth];
+    if (s->word.len == 0)
+        return fault(s, s->line, "before a '=' stands the name of an option, without quotes");
     s->at++;
     s->after_equals = true;
     for (size_t i = 0; i < scope->count; i++) {
@@ -138,6 +147,7 @@ static int on_equals(struct scan *s)
     }
     if (scope->count < KEYS_MAX)
         scope->keys[scope->count++] = s->word;
+    s->word.len = 0;
     return 0;
 }
 
@@ -173,9 +183,9 @@ static int step(struct scan *s)
     case ' ':
     case '\t':
     case '\r':
-    case '+':
     case ',': s->at++; return 0;
-    case '#': skip_line(s); return 0;
+    case '+': return fault(s, s->line, "a '+' has to stand in quotes; for a list write all of it");
+    case '#': blank(s, strcspn(s->at, "\n")); return 0;
     case '"':
     case '\'': s->after_equals = false; return skip_string(s);
     case '{': return on_open(s);
@@ -183,13 +193,13 @@ static int step(struct scan *s)
     case '=': return on_equals(s);
     case '/':
         if (s->at[1] == '/')
-            return skip_line(s), 0;
-        return s->at[1] == '*' ? skip_block_comment(s) : skip_word(s);
+            return blank(s, strcspn(s->at, "\n")), 0;
+        return s->at[1] == '*' ? blank_block_comment(s) : skip_word(s);
     default: return skip_word(s);
     }
 }
 
-int config_text_check(const char *path, const char *text, char *why, size_t why_cap)
+int config_text_check(const char *path, char *text, char *why, size_t why_cap)
 {
     struct scan *s = calloc(1, sizeof *s);
     if (!s)

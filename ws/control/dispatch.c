@@ -7,10 +7,11 @@
 #include "base/name.h"
 #include "base/units.h"
 
-static const struct command *const families[] = {commands_send,       commands_inbox, commands_clients,
+enum { FAMILIES = 6, SHOWN_MAX = 64 };
+
+static const struct command *const families[FAMILIES] = {commands_send,       commands_inbox, commands_clients,
                                                  commands_connection, commands_info,  commands_multi};
 
-enum { SHOWN_MAX = 64 };
 
 bool arg_is(const struct resp_arg *arg, const char *word)
 {
@@ -24,14 +25,14 @@ static const char *shown(char out[SHOWN_MAX * 4], const struct resp_arg *arg)
 
 void dispatch_each(void (*visit)(void *arg, const struct command *command), void *arg)
 {
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+    for (size_t i = 0; i < FAMILIES; i++)
         for (const struct command *c = families[i]; c->name; c++)
             visit(arg, c);
 }
 
 static const struct command *find_row(const struct resp_arg *name)
 {
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+    for (size_t i = 0; i < FAMILIES; i++)
         for (const struct command *c = families[i]; c->name; c++)
             if (arg_is(name, c->name))
                 return c;

@@ -40,7 +40,7 @@ struct conn_ref conn_ref(const struct conn *c)
 
 static void read_peer_address(struct conn *c)
 {
-    struct sockaddr_storage peer;
+    struct sockaddr_storage peer = {0};
     socklen_t len = sizeof peer;
     if (c->over_unix || getpeername(c->io.fd, (struct sockaddr *)&peer, &len) < 0)
         return;
@@ -70,7 +70,7 @@ void conn_adopt(struct shard *shard, int fd, bool over_unix)
     c->ping_ms = UINT32_MAX;
     c->heard = shard->loop->now;
     c->since = clock_wall_ms();
-    c->end_at = c->heard + c->config->handshake_timeout;
+    c->end_at = c->heard + shard->world->config->handshake_timeout;
     c->close_code = 1006;
     outq_init(&c->out);
     timer_init(&c->timer, conn_on_timer);

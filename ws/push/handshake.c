@@ -169,7 +169,7 @@ static void on_head(struct conn *c, size_t len)
 {
     struct http_request r;
     char channel[CHANNEL_NAME_MAX + 1];
-    size_t channel_len;
+    size_t channel_len = 0;
     const char *detail = NULL;
     int error = http_parse_upgrade(c->handshake->bytes.data, len, &r);
     if (error == 0)

@@ -65,8 +65,6 @@ void hub_on_receipt(struct hub *h, const struct mail *mail)
 static enum hub_answer address(struct hub *h, const struct target *target, struct mail *mail, bool *shards,
                                uint64_t *count)
 {
-    for (uint32_t i = 0; i < h->shard_count; i++)
-        shards[i] = false;
     *count = 0;
     if (target->kind == TARGET_CLIENT) {
         const struct client *c = hub_find_client(h, target->client);
@@ -95,7 +93,7 @@ static enum hub_answer address(struct hub *h, const struct target *target, struc
 enum hub_answer hub_close_clients(struct hub *h, const struct target *target, unsigned code,
                                   const char *reason, uint64_t *count)
 {
-    bool shards[SHARDS_MAX];
+    bool shards[SHARDS_MAX] = {false};
     struct mail mail = {.kind = MAIL_CLOSE, .value = code};
     enum hub_answer answer = address(h, target, &mail, shards, count);
     struct msg *frame = *count ? msg_new_close(h->ws, code, reason) : NULL;
@@ -140,7 +138,7 @@ static void finish_listing(struct hub *h, struct listing *l)
 enum hub_answer hub_list(struct hub *h, const struct target *target, struct asker asker)
 {
     static const struct target everybody = {.kind = TARGET_ALL};
-    bool shards[SHARDS_MAX];
+    bool shards[SHARDS_MAX] = {false};
     uint64_t clients;
     struct mail mail = {.kind = MAIL_LIST, .number = h->last_question + 1};
     enum hub_answer answer = address(h, target ? target : &everybody, &mail, shards, &clients);
