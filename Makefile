@@ -13,21 +13,24 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointe
         -Wformat=2 -Wundef -Werror=implicit-function-declaration
 OPT  := -O2 -g -fno-omit-frame-pointer
 HARD := -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2
+HARD_LD := -pie -Wl,-z,relro,-z,now
 SAN  :=
 ifeq ($(VARIANT),asan)
 SAN  := -fsanitize=address,undefined -fno-sanitize-recover=all
 OPT  := -O1 -g -fno-omit-frame-pointer
 HARD :=
+HARD_LD :=
 endif
 ifeq ($(VARIANT),tsan)
 SAN  := -fsanitize=thread
 OPT  := -O1 -g -fno-omit-frame-pointer
 HARD :=
+HARD_LD :=
 endif
 
 override CFLAGS  += -std=c11 -D_GNU_SOURCE -DWSPUSH_VERSION='"$(VERSION)"' $(OPT) $(WARN) $(HARD) $(SAN) -pthread \
                     -Iws -MMD -MP
-override LDFLAGS += $(SAN) -pthread $(if $(HARD),-pie -Wl,-z,relro,-z,now)
+override LDFLAGS += $(SAN) -pthread $(HARD_LD)
 
 # A room is a folder of ws/; each becomes one archive. The order is the layering: a room uses only rooms before it.
 ROOMS       := base wire loop push engine control

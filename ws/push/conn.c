@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,11 +39,15 @@ struct conn_ref conn_ref(const struct conn *c)
 
 /* ---- the beginning ---- */
 
-static void read_peer_address(struct conn *c)
+static void set_up_tcp(struct conn *c)
 {
     struct sockaddr_storage peer = {0};
     socklen_t len = sizeof peer;
-    if (c->over_unix || getpeername(c->io.fd, (struct sockaddr *)&peer, &len) < 0)
+    int yes = 1;
+    if (c->over_unix)
+        return;
+    setsockopt(c->io.fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    if (getpeername(c->io.fd, (struct sockaddr *)&peer, &len) < 0)
         return;
     c->address.family = (uint8_t)peer.ss_family;
     if (peer.ss_family == AF_INET)
@@ -74,7 +79,7 @@ void conn_adopt(struct shard *shard, int fd, bool over_unix)
     c->close_code = 1006;
     outq_init(&c->out);
     timer_init(&c->timer, conn_on_timer);
-    read_peer_address(c);
+    set_up_tcp(c);
     conn_reckon(c);
 }
 
@@ -137,10 +142,12 @@ static void on_event(struct loop *loop, struct io *io, uint32_t events)
     struct conn *c = conn_of(io);
     if (events & EPOLLOUT)
         loop_want_flush(loop, io);
-    if (events & EPOLLIN && c->state != CONN_REGISTERING)
-        read_some(c);
-    else if (events & (EPOLLERR | EPOLLHUP))
-        conn_drop(c, 1006);
+    if (c->state == CONN_REGISTERING) {
+        if (events & (EPOLLERR | EPOLLHUP))
+            conn_drop(c, 1006);
+    } else if (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) {
+        read_some(c); /* an end comes behind the last bytes, those of a paused connection too */
+    }
 }
 
 /* ---- out ---- */

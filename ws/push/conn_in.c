@@ -2,6 +2,8 @@
  * What a client's frames mean: messages go the way of their channel's `inbound` rule, pings are answered, the
  * closing handshake is taken part in.
  */
+#include <string.h>
+
 #include "base/error.h"
 #include "push/conn.h"
 #include "push/shard.h"
@@ -74,17 +76,28 @@ static int on_pong(void *arg, const uint8_t *payload, size_t len)
     return 0;
 }
 
-/* The answer to a close frame carries its code (RFC 6455 section 5.5.1); after that nothing more is said or
- * heard. */
+/* A close frame that says what the peer's said. */
+static struct msg *close_echo(struct conn *c, unsigned code, const uint8_t *reason, size_t len)
+{
+    uint8_t payload[WEBSOCKET_CONTROL_MAX] = {(uint8_t)(code >> 8), (uint8_t)code};
+    if (code == 1005)
+        return msg_new(c->shard->ws, WEBSOCKET_CLOSE, NULL, 0);
+    if (len)
+        memcpy(payload + 2, reason, len);
+    return msg_new(c->shard->ws, WEBSOCKET_CLOSE, payload, len + 2);
+}
+
+/* A close frame is answered with its like (RFC 6455 section 5.5.1); after that nothing more is said or heard.
+ */
 static int on_close(void *arg, unsigned code, const uint8_t *reason, size_t len)
 {
     struct conn *c = arg;
-    (void)reason;
-    (void)len;
     c->close_received = true;
     if (c->state == CONN_OPEN) {
-        conn_close_with(c, code == 1005 ? 0 : code, "");
-        c->close_code = (uint16_t)code;
+        struct msg *echoed = close_echo(c, code, reason, len);
+        if (echoed)
+            conn_close(c, code, echoed);
+        msg_unref(echoed);
     }
     conn_end(c);
     return WEBSOCKET_STOP;
