@@ -17,7 +17,7 @@ flags="-std=c11 -D_GNU_SOURCE -DWSPUSH_VERSION=\"lint\" -Iws"
 tidy() {
     # shellcheck disable=SC2086 # lists
     printf '%s\n' $units | grep -v '^t/' |
-        xargs -P2 -n4 sh -c 'clang-tidy --quiet "$@" -- '"'-std=c11' '-D_GNU_SOURCE' '-DWSPUSH_VERSION=\"lint\"' '-Iws'"' 2>/dev/null' sh
+        xargs -P2 -n1 sh -c 'clang-tidy --quiet "$@" -- '"'-std=c11' '-D_GNU_SOURCE' '-DWSPUSH_VERSION=\"lint\"' '-Iws'"' 2>/dev/null' sh
 }
 
 same_sample() {

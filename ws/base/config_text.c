@@ -204,7 +204,11 @@ int config_text_check(const char *path, char *text, char *why, size_t why_cap)
     struct scan *s = calloc(1, sizeof *s);
     if (!s)
         abort();
-    *s = (struct scan){.path = path, .at = text, .line = 1, .why = why, .cap = why_cap};
+    s->path = path;
+    s->at = text;
+    s->line = 1;
+    s->why = why;
+    s->cap = why_cap;
     int r = 0;
     while (r == 0 && *s->at)
         r = step(s);

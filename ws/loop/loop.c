@@ -225,9 +225,9 @@ void loop_run(struct loop *loop)
         wait_and_dispatch(loop);
         work_mail(loop);
         timers_run(&loop->timers, loop->now);
+        flush_all(loop);
         if (loop->on_turn)
             loop->on_turn(loop->arg);
-        flush_all(loop);
         resume_paused(loop);
         reap_all(loop);
     }

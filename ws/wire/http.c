@@ -62,6 +62,18 @@ static bool list_has(struct http_text list, const char *token)
     return false;
 }
 
+/* uri-host [ ":" port ], by its characters (RFC 3986 section 3.2): no user, path, list or quotes. */
+static bool host_ok(const struct http_text *host)
+{
+    static const char others[] = "0123456789-._~%!$&'()*+,;=:[]";
+    for (size_t i = 0; i < host->len; i++) {
+        char letter = (char)(host->data[i] | 0x20);
+        if (!(letter >= 'a' && letter <= 'z') && !memchr(others, host->data[i], sizeof others - 1))
+            return false;
+    }
+    return host->len > 0;
+}
+
 /* ---- the request line ---- */
 
 /* A target in absolute form loses scheme and authority (RFC 9112 section 3.2.2); its authority replaces Host. */
@@ -76,8 +88,11 @@ static int take_target(struct http_request *r, const char *text, size_t len)
     const char *slash = scheme ? memchr(text + scheme, '/', len - scheme) : text;
     if (len == 0 || !slash || *slash != '/')
         return -ERR_HTTP_SYNTAX;
-    if (scheme)
+    if (scheme) {
         r->host = (struct http_text){text + scheme, (size_t)(slash - text) - scheme};
+        if (!host_ok(&r->host))
+            return -ERR_HTTP_SYNTAX;
+    }
     r->target = (struct http_text){slash, len - (size_t)(slash - text)};
     return 0;
 }
@@ -206,7 +221,7 @@ int http_parse_upgrade(const void *head, size_t len, struct http_request *out)
     int r = parse_lines(&s, head, (const char *)head + len);
     if (r < 0)
         return r;
-    if (!s.host.data || s.host.len == 0)
+    if (!host_ok(&s.host))
         return -ERR_HTTP_HOST;
     if (!out->host.data)
         out->host = s.host;

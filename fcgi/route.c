@@ -1,0 +1,47 @@
+/*
+ * mode = require is about who comes to see: browsers get 426 and come by WebSocket. Publishing is what a
+ * site's backend does, so POST stays what `post` says.
+ */
+#include "route.h"
+
+#include <string.h>
+
+static bool is_method(const struct request *r, const char *method)
+{
+    return strcmp(r->method, method) == 0;
+}
+
+/* nginx answers itself from the internal location, with ranges, ETags and gzip. Of our headers it keeps
+ * Cache-Control; what else the page needs (Content-Security-Policy, nosniff) its location adds. */
+static void page(const struct route *to, struct reply *reply)
+{
+    reply_header(reply, "X-Accel-Redirect", to->config->page);
+    reply_header(reply, "Cache-Control", "no-cache");
+}
+
+static void upgrade_required(struct reply *reply)
+{
+    reply_header(reply, "Upgrade", "websocket");
+    reply_header(reply, "Connection", "Upgrade");
+    reply_error(reply, 426, "UPGRADE",
+                "this channel is for WebSockets only: open it with new WebSocket(...) in a page");
+}
+
+static void wrong_method(const struct route *to, struct reply *reply)
+{
+    const char *allowed = to->config->post == POST_OPEN ? "GET, HEAD, POST" : "GET, HEAD";
+    reply_header(reply, "Allow", allowed);
+    reply_error(reply, 405, "METHOD", "here it is %s", allowed);
+}
+
+void route(const struct route *to, const struct request *r, struct reply *reply)
+{
+    if (is_method(r, "POST"))
+        publish(to, r, reply);
+    else if (!is_method(r, "GET") && !r->is_head)
+        wrong_method(to, reply);
+    else if (r->rules->mode == MODE_REQUIRE)
+        upgrade_required(reply);
+    else
+        page(to, reply);
+}

@@ -1,0 +1,106 @@
+/*
+ * wspush-fcgi, the FastCGI responder: nginx passes it what is neither a WebSocket nor an event stream. It
+ * answers GET with the page and POST by publishing.
+ *
+ * The reading order: record.c (what a request looks like), gate.c (who waits), queue.c (who is next), serve.c
+ * (one request), route.c and publish.c (its answer); parent.c and child.c are the processes around that.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "base/listen.h"
+#include "base/log.h"
+#include "parent.h"
+
+#define DEFAULT_CONFIG "/etc/wspush/wspush.conf"
+
+enum { EXIT_USAGE = 2, BACKLOG = 511 };
+
+struct arguments {
+    const char *config; /* NULL: the defaults */
+    bool check;
+};
+
+static void print_help(void)
+{
+    puts(
+        "usage: wspush-fcgi [--config FILE] [--check-config]\n"
+        "\n"
+        "Answers nginx's FastCGI requests: GET with the page, POST by publishing.\n"
+        "\n"
+        "  --config FILE    the configuration; default " DEFAULT_CONFIG ", if it is there\n"
+        "  --check-config   say whether the configuration is good, and end\n"
+        "  --help           this text\n"
+        "  --version        the version\n"
+        "\n"
+        "It stays in the foreground and logs to stderr. SIGTERM and SIGINT end it, after what it has begun.\n"
+        "Exit status: 0 ended as told, 1 the system refused something, 2 wrong usage or configuration.");
+}
+
+/* Exits where there is nothing to serve. */
+static void read_arguments(int argc, char **argv, struct arguments *out)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"check-config", no_argument, NULL, 'k'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0},
+    };
+    *out = (struct arguments){.config = access(DEFAULT_CONFIG, F_OK) == 0 ? DEFAULT_CONFIG : NULL};
+    for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        switch (o) {
+        case 'c': out->config = optarg; break;
+        case 'k': out->check = true; break;
+        case 'h': print_help(); exit(0);
+        case 'v': puts("wspush-fcgi " WSPUSH_VERSION); exit(0);
+        default: fputs("wspush-fcgi: see wspush-fcgi --help\n", stderr); exit(EXIT_USAGE);
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "wspush-fcgi: '%s' is one argument too many; see wspush-fcgi --help\n", argv[optind]);
+        exit(EXIT_USAGE);
+    }
+}
+
+static int serve(const struct config *config)
+{
+    char why[512];
+    struct listen_socket listener;
+    bool own_group = *config->socket_group != '\0';
+    struct listen_options options = {.mode = config->socket_mode_bits,
+                                     .group = own_group ? config->socket_group : "www-data",
+                                     .group_may_fail = !own_group,
+                                     .backlog = BACKLOG};
+    if (listen_open(&listener, config->fcgi_listen, &options, why, sizeof why) < 0) {
+        log_error("%s", why);
+        return EXIT_FAILURE;
+    }
+    return parent_run(config, &listener);
+}
+
+int main(int argc, char **argv)
+{
+    char why[1024];
+    struct arguments arguments;
+    log_init("wspush-fcgi", LOG_LEVEL_INFO);
+    read_arguments(argc, argv, &arguments);
+    struct config *config = config_load(arguments.config, why, sizeof why);
+    if (!config) {
+        log_error("%s", why);
+        return EXIT_USAGE;
+    }
+    log_set_level((enum log_level)config->log_level);
+    int status = EXIT_SUCCESS;
+    if (arguments.check)
+        printf("wspush-fcgi: %s\n",
+               arguments.config ? "the configuration is good" : "no configuration: the defaults hold");
+    else
+        status = serve(config);
+    config_free(config);
+    return status;
+}
