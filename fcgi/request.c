@@ -34,6 +34,7 @@ bool request_read(struct request *r, char **params, const struct config *config,
 {
     *r = (struct request){
         .method = param(params, "REQUEST_METHOD"),
+        .protocol = param(params, "SERVER_PROTOCOL"),
         .host = param(params, "HTTP_HOST"),
         .scheme = param(params, "REQUEST_SCHEME"),
         .origin = param(params, "HTTP_ORIGIN"),

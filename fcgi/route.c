@@ -19,10 +19,13 @@ static void page(const struct route *to, struct reply *reply)
     reply_header(reply, "Cache-Control", "no-cache");
 }
 
-static void upgrade_required(struct reply *reply)
+/* HTTP/2 has no Upgrade, and takes a reply with one for a broken stream (RFC 9113 section 8.2.2). */
+static void upgrade_required(const struct request *r, struct reply *reply)
 {
-    reply_header(reply, "Upgrade", "websocket");
-    reply_header(reply, "Connection", "Upgrade");
+    if (r->protocol && strncmp(r->protocol, "HTTP/1.", 7) == 0) {
+        reply_header(reply, "Upgrade", "websocket");
+        reply_header(reply, "Connection", "Upgrade");
+    }
     reply_error(reply, 426, "UPGRADE",
                 "this channel is for WebSockets only: open it with new WebSocket(...) in a page");
 }
@@ -41,7 +44,7 @@ void route(const struct route *to, const struct request *r, struct reply *reply)
     else if (!is_method(r, "GET") && !r->is_head)
         wrong_method(to, reply);
     else if (r->rules->mode == MODE_REQUIRE)
-        upgrade_required(reply);
+        upgrade_required(r, reply);
     else
         page(to, reply);
 }

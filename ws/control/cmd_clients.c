@@ -8,12 +8,14 @@
 
 enum { REASON_MAX = 123 }; /* RFC 6455 section 5.5: 125 bytes with the code */
 
+/* One at a time: the answer may be large, and those of a pipeline that nobody reads must not pile up. */
 static void run_list(struct session *s, const struct resp_request *r)
 {
     struct target target;
     if (r->argc == 2 && !arg_target(s, &r->argv[1], &target))
         return;
     struct slot *slot = session_defer(s, FORM_PLAIN);
+    session_wait_for(s, slot);
     if (hub_list(s->control->hub, r->argc == 2 ? &target : NULL, session_asker(s, slot)) == HUB_NO_TARGET) {
         session_undefer(s, slot);
         reply_no_target(s, &r->argv[1]);

@@ -85,7 +85,6 @@ static void send_to(struct session *s, const struct resp_request *r, enum reply_
     if (target.kind == TARGET_CHANNEL) {
         hub_publish(hub, &p);
     } else if (hub_send(hub, &target, m, p.asker, timeout) == HUB_NO_TARGET) {
-        s->waiting_for = 0;
         session_undefer(s, slot);
         reply_no_target(s, &r->argv[1]);
     }

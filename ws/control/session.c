@@ -190,6 +190,8 @@ void session_complete(struct session *s, struct slot *slot)
 
 void session_undefer(struct session *s, struct slot *slot)
 {
+    if (s->waiting_for == slot->number)
+        s->waiting_for = 0;
     free_slot(s, slot);
 }
 

@@ -121,7 +121,14 @@ void conn_take_frames(struct conn *c, const uint8_t *bytes, size_t len)
     static const struct websocket_events events = {on_message, on_ping, on_pong, on_close};
     uint64_t messages = c->msgs_in;
     int r = websocket_feed(c->shard->ws, &c->partial, bytes, len, c->config->message_limit, &events, c);
-    c->pinged = 0;
+    if (c->pinged) {
+        if (c->pinged) {
+            c->pinged = 0;
+            conn_reckon(c);
+        }
+        conn_reckon(
+            c); /* the timer stands where the pong was due, and the next ping may be due before that */
+    }
     if (r < 0 && r != WEBSOCKET_STOP) {
         stats_add(&c->shard->stats, STAT_protocol_errors, 1);
         conn_fail(c, r);

@@ -62,7 +62,7 @@ static bool list_has(struct http_text list, const char *token)
     return false;
 }
 
-/* uri-host [ ":" port ], by its characters (RFC 3986 section 3.2): no user, path, list or quotes. */
+/* uri-host [ ":" port ], by its characters (RFC 3986 section 3.2): no user, path, space or quote. */
 static bool host_ok(const struct http_text *host)
 {
     static const char others[] = "0123456789-._~%!$&'()*+,;=:[]";
@@ -76,7 +76,8 @@ static bool host_ok(const struct http_text *host)
 
 /* ---- the request line ---- */
 
-/* A target in absolute form loses scheme and authority (RFC 9112 section 3.2.2); its authority replaces Host. */
+/* A target in absolute form loses scheme and authority (RFC 9112 section 3.2.2); its authority replaces Host.
+ */
 static int take_target(struct http_request *r, const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++)
@@ -156,6 +157,8 @@ static int take_header(struct header_state *s, const struct http_text *name, str
         r->upgrade_websocket |= list_has(value, "websocket");
     else if (text_is(name, "connection"))
         r->connection_upgrade |= list_has(value, "upgrade");
+    else if (text_is(name, "accept"))
+        r->accepts_event_stream |= list_has(value, "text/event-stream");
     else if (text_is(name, "transfer-encoding") || (text_is(name, "content-length") && !text_is(&value, "0")))
         s->has_body = true;
     return 0;
@@ -185,11 +188,14 @@ static bool key_ok(const struct http_text *key)
     if (!key->data || key->len != 24 || memchr(key->data, ' ', 24) || memchr(key->data, '\t', 24))
         return false;
     base64_decode_init(&ctx);
-    return base64_decode_update(&ctx, &len, decoded, key->len, key->data) && base64_decode_final(&ctx) && len == 16;
+    return base64_decode_update(&ctx, &len, decoded, key->len, key->data) && base64_decode_final(&ctx) &&
+           len == 16;
 }
 
 static int check_upgrade(const struct http_request *r)
 {
+    if (!r->upgrade_websocket && r->accepts_event_stream)
+        return -ERR_EVENT_STREAM;
     if (!r->upgrade_websocket || !r->connection_upgrade)
         return -ERR_NOT_AN_UPGRADE;
     if (!r->version.data || !text_is(&r->version, "13"))
@@ -204,9 +210,7 @@ static int parse_lines(struct header_state *s, const char *p, const char *end)
         if (!eol)
             return -ERR_HTTP_SYNTAX;
         size_t len = (size_t)(eol - p);
-        int r = first      ? parse_request_line(s->request, p, len)
-                : len == 0 ? 0
-                           : parse_header_line(s, p, len);
+        int r = first ? parse_request_line(s->request, p, len) : len == 0 ? 0 : parse_header_line(s, p, len);
         if (r < 0)
             return r;
         p = eol + 2;
@@ -256,6 +260,7 @@ static const char *reason_phrase(int status)
     case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
+    case 406: return "Not Acceptable";
     case 408: return "Request Timeout";
     case 426: return "Upgrade Required";
     case 431: return "Request Header Fields Too Large";
@@ -283,6 +288,6 @@ void http_add_error(struct buf *out, int error, const char *detail)
     buf_addf(out,
              "HTTP/1.1 %d %s\r\n%sContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n"
              "X-Content-Type-Options: nosniff\r\nConnection: %s\r\n\r\n%s%s%s\n",
-             status, reason_phrase(status), extra_headers(status), len, status == 426 ? "close, Upgrade" : "close", text,
-             detail ? ": " : "", detail ? detail : "");
+             status, reason_phrase(status), extra_headers(status), len,
+             status == 426 ? "close, Upgrade" : "close", text, detail ? ": " : "", detail ? detail : "");
 }

@@ -28,6 +28,7 @@ struct http_request {
     struct http_text channel;
     bool upgrade_websocket; /* Upgrade lists "websocket" */
     bool connection_upgrade;
+    bool accepts_event_stream; /* a browser's EventSource */
 };
 
 /* Looks for the empty line. *scanned says how far earlier calls on the same growing bytes have looked; start with 0.
