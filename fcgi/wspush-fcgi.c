@@ -72,7 +72,7 @@ static int serve(const struct config *config)
     char why[512];
     struct listen_socket listener;
     bool own_group = *config->socket_group != '\0';
-    struct listen_options options = {.mode = config->socket_mode_bits,
+    struct listen_options options = {.mode = (mode_t)config->socket_mode,
                                      .group = own_group ? config->socket_group : "www-data",
                                      .group_may_fail = !own_group,
                                      .backlog = BACKLOG};

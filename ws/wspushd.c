@@ -156,7 +156,7 @@ static void open_sockets(struct daemon *d)
     const struct config *config = d->config;
     char why[512];
     struct listen_options control = {
-        .mode = config->socket_mode_bits,
+        .mode = (mode_t)config->socket_mode,
         .group = *config->control_group ? config->control_group : "wspush",
         .group_may_fail = !*config->control_group,
         .backlog = BACKLOG,

@@ -27,8 +27,8 @@ void buf_clear(struct buf *b);
  * caller writes there and adds to `len`. */
 uint8_t *buf_reserve(struct buf *b, size_t more);
 void buf_add(struct buf *b, const void *bytes, size_t len);
-/* Like buf_add, but the memory never grows past `ceiling` bytes; len + the content has to fit into it. For content whose
- * final size is known, or bounded. */
+/* Like buf_add, but the memory never grows past `ceiling` bytes; len + the content has to fit into it. For
+ * content whose final size is known, or bounded. */
 void buf_add_within(struct buf *b, const void *bytes, size_t len, size_t ceiling);
 void buf_addc(struct buf *b, char c);
 void buf_adds(struct buf *b, const char *text);

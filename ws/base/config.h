@@ -16,14 +16,18 @@ struct string_list {
     size_t count;
 };
 
-#define OPTION_MEMBER_NUMBER    uint64_t
-#define OPTION_MEMBER_SIZE      uint64_t
-#define OPTION_MEMBER_DURATION  int64_t
-#define OPTION_MEMBER_STRING    char *
-#define OPTION_MEMBER_ADDRESS   char *
-#define OPTION_MEMBER_LIST      struct string_list
-#define OPTION_MEMBER_ADDRESSES struct string_list
-#define OPTION_MEMBER_CHOICE    uint64_t
+#define OPTION_MEMBER_NUMBER       uint64_t
+#define OPTION_MEMBER_SIZE         uint64_t
+#define OPTION_MEMBER_DURATION     int64_t
+#define OPTION_MEMBER_MODE         uint64_t
+#define OPTION_MEMBER_STRING       char *
+#define OPTION_MEMBER_URI          char *
+#define OPTION_MEMBER_UNIX_ADDRESS char *
+#define OPTION_MEMBER_ORIGINS      struct string_list
+#define OPTION_MEMBER_ADDRESS      char *
+#define OPTION_MEMBER_LIST         struct string_list
+#define OPTION_MEMBER_ADDRESSES    struct string_list
+#define OPTION_MEMBER_CHOICE       uint64_t
 
 #define OPTION_IF_PROCESS_PROCESS(...) __VA_ARGS__
 #define OPTION_IF_PROCESS_CHANNEL(...)
@@ -47,7 +51,6 @@ struct config {
     struct channel_config channel; /* the top level's */
     struct channel_section *sections;
     size_t section_count;
-    unsigned socket_mode_bits; /* socket_mode, parsed */
 };
 
 /* Values of the choices, in the order of their words in options.def. */

@@ -62,8 +62,7 @@ const char *wspush_path(const struct wspush *h);
 /* "OK", "NOWORKER" and so on. */
 const char *wspush_result_name(enum wspush_result result);
 
-/* ---- sending
- * -------------------------------------------------------------------------------------------------- */
+/* ---- sending ---- */
 
 /* Whether a message went out. After a failure, only NOT_PUBLISHED may be sent again without the risk of
  * doubling it. */
@@ -121,8 +120,7 @@ enum wspush_result wspush_send_queue(struct wspush *h, const char *target, const
                                      const struct wspush_send_options *options);
 enum wspush_result wspush_send_flush(struct wspush *h, wspush_sent_fn *each, void *arg);
 
-/* ---- hearing
- * -------------------------------------------------------------------------------------------------- */
+/* ---- hearing ---- */
 
 struct wspush_message {
     const char *client;  /* "c42" */
@@ -152,8 +150,7 @@ enum wspush_result wspush_wait_take(struct wspush *h, struct wspush_message *mes
 /* The connection's descriptor, or -1. */
 int wspush_fd(const struct wspush *h);
 
-/* ---- clients and the worker
- * ----------------------------------------------------------------------------------- */
+/* ---- clients and the worker ---- */
 
 /* Begins closing handshakes: `code` 0 is 1000; `reason` may be NULL. `*closing` is how many. */
 enum wspush_result wspush_close(struct wspush *h, const char *target, int code, const char *reason,

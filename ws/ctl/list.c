@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/name.h"
 #include "ctl/print.h"
 
 enum form { TEXT, AGE, PING };
@@ -26,6 +27,34 @@ static const struct column columns[] = {
     {"queued", "QUEUED", TEXT, true},      {"ping", "PING", PING, true},
 };
 enum { COLUMNS = sizeof columns / sizeof *columns };
+
+/* A row of the answer and the number of its client, by which they are listed. */
+struct listed {
+    uint64_t client;
+    size_t row;
+};
+
+static int by_client(const void *a, const void *b)
+{
+    const struct listed *x = a;
+    const struct listed *y = b;
+    return x->client < y->client ? -1 : x->client > y->client;
+}
+
+/* Free it; NULL without memory. */
+static struct listed *put_in_order(const struct wspush *h, size_t rows)
+{
+    struct listed *order = calloc(rows + 1, sizeof *order);
+    for (size_t row = 0; order && row < rows; row++) {
+        struct wspush_value name;
+        order[row].row = row;
+        if (wspush_row_get(h, row, "client", &name) && name.kind == WSPUSH_TEXT)
+            client_name_parse(name.text, name.len, &order[row].client);
+    }
+    if (order)
+        qsort(order, rows, sizeof *order, by_client);
+    return order;
+}
 
 /* 75 s is "1m15s": the two largest units. */
 static void add_age(struct buf *out, int64_t since)
@@ -93,28 +122,33 @@ static void print_cell(const struct ctl *ctl, size_t column, const char *text, s
     printf("%*s%s", columns[column].right || last ? 0 : pad, "", last ? "\n" : "  ");
 }
 
-static int print_table(const struct ctl *ctl, size_t rows)
+/* Cells of a table, row by row; the rows in the order of `order`. */
+static char **make_cells(const struct wspush *h, const struct listed *order, size_t rows,
+                         size_t widths[COLUMNS])
 {
-    size_t widths[COLUMNS];
-    char **cells = calloc(rows * COLUMNS + 1, sizeof *cells);
-    if (!cells)
-        return CTL_ERROR;
-    for (size_t c = 0; c < COLUMNS; c++) {
+    char **cells = calloc(rows * COLUMNS, sizeof *cells);
+    for (size_t c = 0; cells && c < COLUMNS; c++) {
         widths[c] = strlen(columns[c].title);
         for (size_t r = 0; r < rows; r++) {
-            char *text = cells[r * COLUMNS + c] = cell(ctl->handle, r, c);
+            char *text = cells[r * COLUMNS + c] = cell(h, order[r].row, c);
             size_t width = text ? print_width(text) : 0;
             widths[c] = width > widths[c] ? width : widths[c];
         }
     }
-    for (size_t c = 0; c < COLUMNS; c++)
+    return cells;
+}
+
+static void print_table(const struct ctl *ctl, const struct listed *order, size_t rows)
+{
+    size_t widths[COLUMNS];
+    char **cells = make_cells(ctl->handle, order, rows, widths);
+    for (size_t c = 0; cells && c < COLUMNS; c++)
         print_cell(ctl, c, columns[c].title, widths[c], true);
-    for (size_t i = 0; i < rows * COLUMNS; i++) {
+    for (size_t i = 0; cells && i < rows * COLUMNS; i++) {
         print_cell(ctl, i % COLUMNS, cells[i] ? cells[i] : "?", widths[i % COLUMNS], false);
         free(cells[i]);
     }
     free(cells);
-    return CTL_DONE;
 }
 
 static void add_json(struct buf *out, const struct wspush_value *value)
@@ -150,13 +184,11 @@ static void print_json(const struct wspush *h, size_t row)
     print_line(stdout, &line);
 }
 
-static void print_names(const struct wspush *h, size_t rows)
+static void print_name(const struct wspush *h, size_t row)
 {
-    for (size_t row = 0; row < rows; row++) {
-        char *name = cell(h, row, 0);
-        printf("%s\n", name ? name : "?");
-        free(name);
-    }
+    char *name = cell(h, row, 0);
+    printf("%s\n", name ? name : "?");
+    free(name);
 }
 
 static int run_list(struct ctl *ctl)
@@ -168,14 +200,19 @@ static int run_list(struct ctl *ctl)
     enum wspush_result result = wspush_list(ctl->handle, *target ? target : NULL, &rows);
     if (result != WSPUSH_OK)
         return ctl_fail(ctl, ctl->handle, result);
-    if (ctl->json)
-        for (size_t row = 0; row < rows; row++)
-            print_json(ctl->handle, row);
-    else if (ctl->quiet)
-        print_names(ctl->handle, rows);
-    else if (rows)
-        return print_table(ctl, rows);
-    else
+    struct listed *order = put_in_order(ctl->handle, rows);
+    if (!order)
+        return CTL_ERROR;
+    if (rows && !ctl->json && !ctl->quiet)
+        print_table(ctl, order, rows);
+    for (size_t i = 0; i < rows && (ctl->json || ctl->quiet); i++) {
+        if (ctl->json)
+            print_json(ctl->handle, order[i].row);
+        else
+            print_name(ctl->handle, order[i].row);
+    }
+    free(order);
+    if (rows == 0 && !ctl->json)
         ctl_say_nobody(ctl, *target ? target : "@all");
     return CTL_DONE;
 }

@@ -122,12 +122,8 @@ void conn_take_frames(struct conn *c, const uint8_t *bytes, size_t len)
     uint64_t messages = c->msgs_in;
     int r = websocket_feed(c->shard->ws, &c->partial, bytes, len, c->config->message_limit, &events, c);
     if (c->pinged) {
-        if (c->pinged) {
-            c->pinged = 0;
-            conn_reckon(c);
-        }
-        conn_reckon(
-            c); /* the timer stands where the pong was due, and the next ping may be due before that */
+        c->pinged = 0;
+        conn_reckon(c); /* the next ping may be due before the pong was */
     }
     if (r < 0 && r != WEBSOCKET_STOP) {
         stats_add(&c->shard->stats, STAT_protocol_errors, 1);

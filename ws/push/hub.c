@@ -133,6 +133,7 @@ static void on_register(struct hub *h, const struct mail *mail)
         abort();
     c->number = mail->number;
     c->conn = mail->conn;
+    c->question = h->last_question;
     c->channel = hub_need_channel(h, name->text, name->len);
     c->channel->subscribers++;
     c->channel->members++;
@@ -167,6 +168,8 @@ static void on_gone(struct hub *h, const struct mail *mail)
     struct receipt *next;
     HASH_ITER(hh, h->receipts, r, next)
     {
+        if (r->number <= c->question)
+            continue;
         receipt_on_gone(r, mail->conn.shard, c->number, ch->number);
         hub_settle_receipt(h, r);
     }

@@ -36,7 +36,8 @@ struct client {
     uint64_t number;
     struct conn_ref conn;
     struct channel *channel;
-    uint32_t kept; /* its messages in inboxes or handed out */
+    uint32_t kept;     /* its messages in inboxes or handed out */
+    uint64_t question; /* the last one that was asked before it came */
     bool gone;
     UT_hash_handle hh;
 };

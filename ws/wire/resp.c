@@ -132,14 +132,14 @@ static enum resp_result parse_inline(struct resp_parser *parser, const uint8_t *
  * requests have no use for, is read as such a fault too, but for the `*-1` that some clients send. */
 static ssize_t read_header(const uint8_t *p, size_t len, char mark, uint64_t *out)
 {
-    size_t window = len < RESP_HEADER_MAX ? len : RESP_HEADER_MAX;
+    const size_t most = RESP_HEADER_MAX - 1; /* up to the CR */
     if (len == 0)
         return 0;
     if (p[0] != (uint8_t)mark)
         return -1;
-    const uint8_t *cr = memchr(p, '\r', window);
+    const uint8_t *cr = memchr(p, '\r', len < most ? len : most);
     if (!cr)
-        return len < RESP_HEADER_MAX ? 0 : -1;
+        return len < most ? 0 : -1;
     size_t at = (size_t)(cr - p);
     if (units_number((const char *)p + 1, at - 1, out) < 0) {
         if (mark != '*' || at != 3 || memcmp(p + 1, "-1", 2) != 0)
@@ -281,7 +281,7 @@ void resp_add_int(struct buf *out, int64_t n)
 {
     if (n < 0) {
         buf_adds(out, ":-");
-        buf_addu(out, (uint64_t)-n);
+        buf_addu(out, -(uint64_t)n);
         buf_adds(out, "\r\n");
     } else {
         add_header(out, ':', (uint64_t)n);

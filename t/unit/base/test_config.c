@@ -55,7 +55,7 @@ static void expect_fault(const char *text, int line, const char *words)
 
 /* ---- every row of options.def ---- */
 
-enum { NUMBER, SIZE, DURATION, STRING, ADDRESS, LIST, ADDRESSES, CHOICE };
+enum { NUMBER, SIZE, DURATION, MODE, CHOICE, STRING, URI, ADDRESS, UNIX_ADDRESS, LIST, ORIGINS, ADDRESSES };
 enum { PROCESS, CHANNEL };
 
 struct row {
@@ -188,7 +188,7 @@ START_TEST(defaults_are_what_the_rows_say)
     ck_assert_uint_eq(none->listen.count, 1);
     ck_assert_str_eq(none->listen.items[0], "unix:/run/wspush/ws.sock");
     ck_assert_ptr_null(none->listen.items[1]);
-    ck_assert_uint_eq(none->socket_mode_bits, 0660);
+    ck_assert_uint_eq(none->socket_mode, 0660);
     ck_assert_uint_eq(none->channel.origins.count, 0);
     config_free(none);
     config_free(empty);
@@ -266,7 +266,7 @@ END_TEST
 START_TEST(modes_and_pages)
 {
     struct config *c = load("socket_mode = 0666\npage = \"/x/y.html?z\"\n");
-    ck_assert_uint_eq(c->socket_mode_bits, 0666);
+    ck_assert_uint_eq(c->socket_mode, 0666);
     ck_assert_str_eq(c->page, "/x/y.html?z");
     config_free(c);
     expect_fault("socket_mode = 0888", 1, "octal");
