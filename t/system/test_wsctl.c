@@ -1,0 +1,1239 @@
+/*
+ * Every command of wsctl and every exit status, against the real worker; answers that a real worker seldom
+ * gives come from the stand-in of false_worker.h.
+ */
+#include <check.h>
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "false_worker.h"
+#include "site.h"
+#include "wsclient.h"
+
+enum { ARGS_MAX = 16, RUN_MS = 120000, SIGNALLED = 128 };
+
+static struct site *site;
+static const char *socket_path;
+
+/* The worker alone, its configuration with these lines. */
+static void begin(const char *config)
+{
+    site = site_start(&(struct site_options){.config = config, .no_nginx = true, .no_responder = true});
+    socket_path = site_control(site) + strlen("unix:");
+}
+
+static void end(void)
+{
+    site_stop(site);
+}
+
+/* A directory for a site whose worker is a stand-in, or nobody. */
+static struct false_worker *begin_false(const char *answer)
+{
+    site = site_start(&(struct site_options){.no_nginx = true, .no_responder = true, .no_worker = true});
+    socket_path = site_control(site) + strlen("unix:");
+    struct false_worker *worker = false_worker_new(site_control(site));
+    false_worker_answer(worker, answer);
+    return worker;
+}
+
+static void end_false(struct false_worker *worker)
+{
+    false_worker_free(worker);
+    site_stop(site);
+}
+
+static struct wsclient *visit(const char *path)
+{
+    return wsclient_open(site_ws(site), path);
+}
+
+/* ---- running wsctl ---- */
+
+struct program {
+    pid_t pid;
+    int in, out, err; /* -1: closed */
+    struct buf stdout_text;
+    struct buf stderr_text;
+};
+
+static void child_runs(char *const *argv)
+{
+    signal(SIGPIPE, SIG_DFL);
+    if (socket_path)
+        setenv("WSPUSH_SOCKET", socket_path, 1);
+    execv(argv[0], argv);
+    _exit(127);
+}
+
+static void collect_args(char *argv[ARGS_MAX], va_list rest)
+{
+    int n = 0;
+    argv[n++] = (char *)(uintptr_t)site_program("wsctl");
+    while (n < ARGS_MAX && (argv[n] = va_arg(rest, char *)) != NULL)
+        n++;
+    ck_assert_int_lt(n, ARGS_MAX);
+}
+
+static void spawn(struct program *p, char *const *argv)
+{
+    int in[2];
+    int out[2];
+    int err[2];
+    *p = (struct program){0};
+    ck_assert_int_eq(pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC) | pipe2(err, O_CLOEXEC), 0);
+    p->pid = fork();
+    if (p->pid == 0) {
+        dup2(in[0], STDIN_FILENO);
+        dup2(out[1], STDOUT_FILENO);
+        dup2(err[1], STDERR_FILENO);
+        child_runs(argv);
+    }
+    close(in[0]);
+    close(out[1]);
+    close(err[1]);
+    p->in = in[1];
+    p->out = out[0];
+    p->err = err[0];
+}
+
+/* Starts wsctl with these arguments, the last one NULL. */
+static void start(struct program *p, ...)
+{
+    char *argv[ARGS_MAX];
+    va_list rest;
+    va_start(rest, p);
+    collect_args(argv, rest);
+    va_end(rest);
+    spawn(p, argv);
+}
+
+static void take(int *fd, struct buf *to)
+{
+    uint8_t *at = buf_reserve(to, 65536);
+    ssize_t n = read(*fd, at, 65536);
+    if (n > 0) {
+        to->len += (size_t)n;
+        return;
+    }
+    close(*fd);
+    *fd = -1;
+}
+
+/* Reads what it says for at most `ms`; false at the end of both streams. */
+static bool listen_to(struct program *p, int ms)
+{
+    struct pollfd fds[2] = {{.fd = p->out, .events = POLLIN}, {.fd = p->err, .events = POLLIN}};
+    poll(fds, 2, ms);
+    if (fds[0].revents)
+        take(&p->out, &p->stdout_text);
+    if (fds[1].revents)
+        take(&p->err, &p->stderr_text);
+    return p->out >= 0 || p->err >= 0;
+}
+
+/* Waits until it has said this on `stream`, and forgets what was said up to there. */
+static void expect_said(struct program *p, struct buf *stream, const char *text)
+{
+    int64_t until = clock_mono_ms() + 10000;
+    char *found;
+    while ((found = strstr(buf_str(stream), text)) == NULL)
+        if (!listen_to(p, 50) || clock_mono_ms() > until)
+            ck_abort_msg("'%s' was not said, but '%s' and on stderr '%s'", text, buf_str(&p->stdout_text),
+                         buf_str(&p->stderr_text));
+    buf_consume(stream, (size_t)(found - buf_str(stream)) + strlen(text));
+}
+
+static void type(struct program *p, const char *text)
+{
+    ck_assert_int_eq(write(p->in, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+static void forget(struct program *p)
+{
+    int *fds[] = {&p->in, &p->out, &p->err};
+    for (int i = 0; i < 3; i++) {
+        if (*fds[i] >= 0)
+            close(*fds[i]);
+        *fds[i] = -1;
+    }
+    buf_fini(&p->stdout_text);
+    buf_fini(&p->stderr_text);
+}
+
+/* Ends its input, waits for its end: its exit status, or 128 + signal. */
+static int finish(struct program *p)
+{
+    int status;
+    int64_t until = clock_mono_ms() + RUN_MS;
+    if (p->in >= 0)
+        close(p->in);
+    p->in = -1;
+    while (listen_to(p, 100))
+        ck_assert_msg(clock_mono_ms() < until, "wsctl does not end");
+    ck_assert_int_eq(waitpid(p->pid, &status, 0), p->pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : SIGNALLED + WTERMSIG(status);
+}
+
+static void feed(struct program *p, const char *input, size_t len)
+{
+    fcntl(p->in, F_SETFL, O_NONBLOCK);
+    signal(SIGPIPE, SIG_IGN);
+    while (len) {
+        struct pollfd fds[] = {{.fd = p->in, .events = POLLOUT}};
+        poll(fds, 1, 20);
+        ssize_t n = write(p->in, input, len);
+        if (n < 0 && errno != EAGAIN)
+            return;
+        input += n > 0 ? n : 0;
+        len -= n > 0 ? (size_t)n : 0;
+        listen_to(p, 0);
+    }
+}
+
+/* The last run's output. */
+static struct program last;
+
+static int vrun(const char *input, size_t len, va_list rest)
+{
+    char *argv[ARGS_MAX];
+    collect_args(argv, rest);
+    forget(&last);
+    spawn(&last, argv);
+    feed(&last, input, len);
+    return finish(&last);
+}
+
+/* Runs wsctl to its end, with nothing on stdin. */
+static int run(const char *first, ...)
+{
+    char *argv[ARGS_MAX] = {(char *)(uintptr_t)site_program("wsctl"), (char *)(uintptr_t)first};
+    va_list rest;
+    va_start(rest, first);
+    for (int n = 2; n < ARGS_MAX && first && (argv[n] = va_arg(rest, char *)) != NULL; n++)
+        ;
+    va_end(rest);
+    forget(&last);
+    spawn(&last, argv);
+    return finish(&last);
+}
+
+static int run_with(const char *input, size_t len, ...)
+{
+    va_list rest;
+    va_start(rest, len);
+    int status = vrun(input, len, rest);
+    va_end(rest);
+    return status;
+}
+
+static const char *out(void)
+{
+    return buf_str(&last.stdout_text);
+}
+
+static const char *err(void)
+{
+    return buf_str(&last.stderr_text);
+}
+
+/* The run's status, and what it said on stdout (NULL: anything) and, somewhere, on stderr (NULL: nothing). */
+static void expect(int status, int wanted, const char *stdout_text, const char *in_stderr)
+{
+    if (status != wanted || (stdout_text && strcmp(out(), stdout_text) != 0) ||
+        (in_stderr ? !strstr(err(), in_stderr) : *err() != '\0'))
+        ck_abort_msg("status %d (not %d), stdout '%s', stderr '%s'; expected '%s' and '%s'", status, wanted,
+                     out(), err(), stdout_text ? stdout_text : "(any)", in_stderr ? in_stderr : "");
+}
+
+/* The same with the beginning of stdout. */
+static void expect_begins(int status, int wanted, const char *stdout_begin)
+{
+    if (status != wanted || strncmp(out(), stdout_begin, strlen(stdout_begin)) != 0)
+        ck_abort_msg("status %d (not %d), stdout '%s', stderr '%s'; expected '%s'", status, wanted, out(),
+                     err(), stdout_begin);
+}
+
+/* Runs a command of one argument until it prints this: the worker hears of clients' doings in its own time.
+ */
+static void expect_soon(const char *stdout_text, const char *verb, const char *argument)
+{
+    int64_t until = clock_mono_ms() + 10000;
+    while (run(verb, argument, NULL), strcmp(out(), stdout_text) != 0)
+        ck_assert_msg(clock_mono_ms() < until, "wsctl %s %s says '%s', not '%s'", verb, argument, out(),
+                      stdout_text);
+}
+
+/* ---- JSON, as strictly as RFC 8259 ---- */
+
+static const char *json_value(const char *p);
+
+static const char *json_text(const char *p)
+{
+    for (p++; *p && *p != '"'; p++) {
+        if ((unsigned char)*p < 0x20)
+            return NULL;
+        if (*p == '\\' && !strchr("\"\\/bfnrtu", *++p))
+            return NULL;
+    }
+    return *p ? p + 1 : NULL;
+}
+
+static const char *json_list(const char *p, char close, bool members)
+{
+    if (*++p == close)
+        return p + 1;
+    for (;; p++) {
+        if (members) {
+            p = *p == '"' ? json_text(p) : NULL;
+            if (!p || *p++ != ':')
+                return NULL;
+        }
+        p = json_value(p);
+        if (!p || (*p != ',' && *p != close))
+            return NULL;
+        if (*p == close)
+            return p + 1;
+    }
+}
+
+static const char *json_value(const char *p)
+{
+    static const char *const words[] = {"true", "false", "null"};
+    for (size_t i = 0; i < 3; i++)
+        if (strncmp(p, words[i], strlen(words[i])) == 0)
+            return p + strlen(words[i]);
+    if (*p == '"')
+        return json_text(p);
+    if (*p == '[' || *p == '{')
+        return json_list(p, *p == '[' ? ']' : '}', *p == '{');
+    char *number_end;
+    strtod(p, &number_end);
+    return (*p == '-' || isdigit((unsigned char)*p)) && number_end > p ? number_end : NULL;
+}
+
+/* Stdout is `lines` JSON objects, a line each. */
+static void expect_json_lines(int lines)
+{
+    const char *p = out();
+    for (int i = 0; i < lines; i++) {
+        const char *object_end = *p == '{' ? json_value(p) : NULL;
+        ck_assert_msg(object_end && *object_end == '\n', "line %d is no JSON object: %s", i + 1, p);
+        p = object_end + 1;
+    }
+    ck_assert_str_eq(p, "");
+}
+
+/* ---- the worker itself ---- */
+
+START_TEST(ping)
+{
+    begin(NULL);
+    expect_begins(run("ping", NULL), 0, "PONG in ");
+    expect(run("ping", "-q", NULL), 0, "", NULL);
+    expect_begins(run("--json", "ping", NULL), 0, "{\"pong\":true,\"ms\":");
+    expect_json_lines(1);
+    char *path = strdup(socket_path);
+    socket_path = "/nowhere/control.sock";
+    expect_begins(run("ping", "--socket", path, NULL), 0, "PONG in ");
+    free(path);
+    end();
+}
+END_TEST
+
+START_TEST(info)
+{
+    begin(NULL);
+    expect(run("info", NULL), 0, NULL, NULL);
+    ck_assert_ptr_nonnull(strstr(out(), "redis_version:"));
+    ck_assert_ptr_null(strchr(out(), '\r'));
+    expect(run("info", "--json", NULL), 0, NULL, NULL);
+    expect_json_lines(1);
+    ck_assert_ptr_nonnull(strstr(out(), "\"redis_version\":\""));
+    end();
+}
+END_TEST
+
+static void expect_no_worker(const char *because)
+{
+    int64_t began = clock_mono_ms();
+    expect(run("send", "test", "x", NULL), 3, "", because);
+    ck_assert_int_lt(clock_mono_ms() - began, 5000);
+    ck_assert_ptr_nonnull(strstr(err(), socket_path));
+    ck_assert_ptr_nonnull(strstr(err(), "make run"));
+    ck_assert_ptr_nonnull(strstr(err(), "systemctl start wspushd"));
+}
+
+START_TEST(no_worker)
+{
+    static const char *const verbs[] = {"send",  "wait",    "read", "count", "has",
+                                        "close", "console", "list", "info",  "ping"};
+    begin(NULL);
+    site_kill(site, SITE_WORKER);
+    expect_no_worker("Connection refused");
+    unlink(socket_path);
+    expect_no_worker("No such file");
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        expect(i < 7 ? run(verbs[i], "test", NULL) : run(verbs[i], NULL), 3, "", "no worker on");
+    expect(run_with("a\nb\n", 4, "send", "--lines", "test", NULL), 3, "", "no worker on");
+    site_begin(site, SITE_WORKER);
+    expect_begins(run("send", "test", "x", NULL), 0, "reached 0 clients");
+    end();
+}
+END_TEST
+
+/* The socket of the tree that wsctl was built in: TREE/build/wsctl, TREE/build/VARIANT/wsctl, and nowhere
+ * else. */
+START_TEST(own_tree)
+{
+    static const char *const places[] = {"tree/build/wsctl", "tree/build/asan/wsctl", "tree/bin/wsctl",
+                                         "tree/build/a/b/wsctl"};
+    site = site_start(&(struct site_options){.no_nginx = true, .no_responder = true, .no_worker = true});
+    socket_path = NULL;
+    unsetenv("WSPUSH_SOCKET");
+    for (size_t i = 0; i < 4; i++) {
+        char *output = NULL;
+        site_write_file(site, places[i], "");
+        const char *copy = site_path(site, places[i]);
+        ck_assert_int_eq(
+            site_run((const char *[]){"cp", site_program("wsctl"), copy, NULL}, NULL, NULL, 10000), 0);
+        ck_assert_int_eq(chmod(copy, 0755), 0);
+        ck_assert_int_eq(site_run((const char *[]){copy, "ping", NULL}, NULL, &output, 10000), 3);
+        const char *socket = i < 2 ? site_path(site, "tree/run/control.sock") : "/run/wspush/control.sock";
+        ck_assert_msg(strstr(output, socket) != NULL, "%s: %s", places[i], output);
+        ck_assert_msg((strstr(output, "make run") != NULL) == (i < 2), "%s: %s", places[i], output);
+        free(output);
+    }
+    site_stop(site);
+}
+END_TEST
+
+/* ---- send ---- */
+
+START_TEST(send_argument)
+{
+    begin(NULL);
+    struct wsclient *a = visit("/test/");
+    struct wsclient *b = visit("/test/");
+    struct wsclient *c = visit("/chat/");
+    expect_begins(run("send", "test", "h\303\244llo", NULL), 0, "reached 2 clients, id ");
+    wsclient_expect_text(a, "h\303\244llo");
+    wsclient_expect_text(b, "h\303\244llo");
+    expect(run("send", "--client", "c3", "only you", NULL), 0, "reached 1 client\n", NULL);
+    wsclient_expect_text(c, "only you");
+    expect(run("send", "--all", "everybody", NULL), 0, "reached 3 clients\n", NULL);
+    wsclient_expect_text(c, "everybody");
+    expect(run("send", "-q", "chat", "quiet", NULL), 0, "", NULL);
+    wsclient_expect_text(c, "quiet");
+    expect(run("send", "chat", "--", "--lines", NULL), 0, NULL, NULL);
+    wsclient_expect_text(c, "--lines");
+    expect(run("send", "chat", "--", "-", NULL), 0, NULL, NULL);
+    wsclient_expect_text(c, "-");
+    expect(run("send", "chat", "", NULL), 0, NULL, NULL);
+    wsclient_expect_text(c, "");
+    expect(run("send", "chat", "{i}", NULL), 0, NULL, NULL);
+    wsclient_expect_text(c, "{i}");
+    expect_begins(run("send", "--json", "chat", "j", NULL), 0, "{\"recipients\":1,\"id\":\"");
+    expect_json_lines(1);
+    expect(run("send", "--json", "--client", "c3", "j", NULL), 0, "{\"recipients\":1,\"id\":null}\n", NULL);
+    wsclient_free(a);
+    wsclient_free(b);
+    wsclient_free(c);
+    end();
+}
+END_TEST
+
+START_TEST(send_stdin_and_file)
+{
+    static const char bytes[] = "two\nlines\n";
+    begin(NULL);
+    struct wsclient *c = visit("/test/");
+    expect(run_with(bytes, 10, "send", "test", NULL), 0, NULL, NULL);
+    wsclient_expect_text(c, bytes);
+    expect(run_with(bytes, 10, "send", "test", "-", NULL), 0, NULL, NULL);
+    wsclient_expect_text(c, bytes);
+    expect(run_with("", 0, "send", "test", NULL), 0, NULL, NULL);
+    wsclient_expect_text(c, "");
+    site_write_file(site, "message", "from a file");
+    expect(run("send", "test", "--file", site_path(site, "message"), NULL), 0, NULL, NULL);
+    wsclient_expect_text(c, "from a file");
+    expect(run("send", "test", "--file", "/nowhere", NULL), 2, "", "/nowhere");
+    expect(run_with("\0\377\n", 3, "send", "--binary", "test", NULL), 0, NULL, NULL);
+    wsclient_expect_binary(c, "\0\377\n", 3);
+    expect(run_with("ab\377", 3, "send", "test", NULL), 7, "", "byte 2");
+    wsclient_expect_silence(c, 50);
+    wsclient_free(c);
+    end();
+}
+END_TEST
+
+START_TEST(send_large)
+{
+    size_t limit = 1 << 20;
+    char *bytes = malloc(limit + 1);
+    memset(bytes, 'x', limit + 1);
+    begin(NULL);
+    struct wsclient *c = visit("/test/");
+    struct wsclient_received got;
+    expect_begins(run_with(bytes, limit, "send", "test", NULL), 0, "reached 1 client");
+    ck_assert_int_eq(wsclient_recv_message(c, &got, WSCLIENT_WAIT), WSCLIENT_GOT);
+    ck_assert_uint_eq(got.len, limit);
+    expect(run_with(bytes, limit + 1, "send", "test", NULL), 7, "", "TOOBIG");
+    wsclient_expect_silence(c, 50);
+    ck_assert_int_eq(wsclient_send_binary(c, bytes, limit), 0);
+    expect(run("wait", "test", "-t", "10s", NULL), 0, NULL, NULL);
+    ck_assert_uint_eq(last.stdout_text.len, limit + 1);
+    wsclient_free(c);
+    free(bytes);
+    end();
+}
+END_TEST
+
+START_TEST(send_to_nobody)
+{
+    begin(NULL);
+    expect(run("send", "tset", "x", NULL), 0, NULL, "no client on 'tset'; no client is connected at all\n");
+    struct wsclient *clients[] = {visit("/chat/"), visit("/test/"), visit("/chat/"), visit("/test/"),
+                                  visit("/chat/")};
+    expect(run("send", "tset", "x", NULL), 0, NULL,
+           "no client on 'tset'; clients are on: test (2), chat (3)\n");
+    expect_begins(run("send", "tset", "x", NULL), 0, "reached 0 clients, id ");
+    expect(run("send", "--strict", "tset", "x", NULL), 1, NULL, "no client on 'tset'");
+    expect(run("send", "-q", "tset", "x", NULL), 0, "", NULL);
+    expect(run("send", "--strict", "test", "x", NULL), 0, NULL, NULL);
+    expect(run("send", "--client", "c99", "x", NULL), 1, "", "NOTARGET");
+    wsclient_close(clients[0]);
+    expect_soon("c2\nc3\nc4\nc5\n", "list", "-q");
+    expect(run("send", "--client", "c1", "x", NULL), 0, "reached 0 clients\n", "no client is '@client:c1'");
+    for (int i = 1; i < 5; i++)
+        wsclient_free(clients[i]);
+    end();
+}
+END_TEST
+
+START_TEST(send_again_and_again)
+{
+    begin(NULL);
+    struct wsclient *c = visit("/test/");
+    int64_t began = clock_mono_ms();
+    expect(run("send", "--count", "4", "--interval", "0.1", "test", "service message: {i} {i}", NULL), 0,
+           NULL, NULL);
+    int64_t took = clock_mono_ms() - began;
+    ck_assert_msg(took >= 300 && took < 3000, "three intervals took %ld ms", (long)took);
+    for (int i = 1; i <= 4; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "service message: %d %d", i, i);
+        wsclient_expect_text(c, text);
+    }
+    expect(run("send", "--json", "-n2", "test", "x", NULL), 0, NULL, NULL);
+    expect_json_lines(2);
+    expect(run("send", "-n3", "tset", "x", NULL), 0, NULL, "no client on 'tset'");
+    ck_assert_ptr_null(strstr(strstr(err(), "tset") + 1, "tset"));
+    wsclient_free(c);
+    end();
+}
+END_TEST
+
+START_TEST(send_with_receipt)
+{
+    begin(NULL);
+    struct wsclient *a = visit("/test/");
+    struct wsclient *b = visit("/test/");
+    expect_begins(run("send", "--wait", "test", "x", NULL), 0, "handed to 2 of 2 in ");
+    expect_begins(run("send", "--wait=handed", "--timeout", "2", "test", "x", NULL), 0,
+                  "handed to 2 of 2 in ");
+    expect(run("send", "--wait", "--json", "test", "x", NULL), 0, NULL, NULL);
+    expect_json_lines(1);
+    ck_assert_ptr_nonnull(strstr(out(), "\"outcomes\":{\"handed\":2}"));
+    wsclient_free(a);
+    wsclient_free(b);
+    end();
+}
+END_TEST
+
+START_TEST(receipt_with_failures)
+{
+    struct false_worker *worker =
+        begin_false("*4\r\n:3\r\n$3\r\n1-9\r\n*4\r\n$6\r\nhanded\r\n:2\r\n$6\r\nclosed\r\n:1\r\n*1\r\n*2\r\n$"
+                    "2\r\nc7\r\n$6\r\nclosed\r\n");
+    expect_begins(run("send", "--wait", "-v", "test", "x", NULL), 1, "handed to 2 of 3 in ");
+    ck_assert_ptr_nonnull(strstr(out(), ", 1 closed; id 1-9\nc7 closed\n"));
+    end_false(worker);
+}
+END_TEST
+
+/* ---- send --lines ---- */
+
+START_TEST(lines_are_messages)
+{
+    static const char input[] = "a\n\nb\0c\r\nlast";
+    begin(NULL);
+    struct wsclient *c = visit("/test/");
+    expect_begins(run_with(input, sizeof input - 1, "send", "--lines", "test", NULL), 0,
+                  "4 lines sent, each to 1 client, last id ");
+    wsclient_expect_text(c, "a");
+    wsclient_expect_text(c, "");
+    struct wsclient_received got;
+    ck_assert_int_eq(wsclient_recv_message(c, &got, WSCLIENT_WAIT), WSCLIENT_GOT);
+    ck_assert_uint_eq(got.len, 4);
+    ck_assert_mem_eq(got.payload, "b\0c\r", 4);
+    wsclient_expect_text(c, "last");
+    expect_begins(run_with("", 0, "send", "--lines", "test", NULL), 0, "0 lines sent\n");
+    expect_begins(run_with("\n", 1, "send", "--lines", "test", NULL), 0, "1 line sent, to 1 client");
+    wsclient_expect_text(c, "");
+    site_write_file(site, "lines", "x\ny\n");
+    expect(run("send", "--lines", "--json", "--file", site_path(site, "lines"), "test", NULL), 0, NULL, NULL);
+    expect_json_lines(1);
+    ck_assert_ptr_nonnull(strstr(out(), "{\"lines\":2,\"fewest\":1,\"most\":1,\"unreached\":0,"));
+    wsclient_expect_text(c, "x");
+    wsclient_expect_text(c, "y");
+    expect(run_with("a\nb\n", 4, "send", "--lines", "--strict", "tset", NULL), 1, NULL,
+           "no client on 'tset'; clients are on: test (1)");
+    wsclient_free(c);
+    end();
+}
+END_TEST
+
+/* Lines go out when they come, not when 64 KiB have come. */
+START_TEST(lines_as_they_come)
+{
+    struct program p;
+    begin(NULL);
+    struct wsclient *c = visit("/test/");
+    start(&p, "send", "--lines", "test", NULL);
+    type(&p, "one\ntw");
+    wsclient_expect_text(c, "one");
+    type(&p, "o\n");
+    wsclient_expect_text(c, "two");
+    ck_assert_int_eq(finish(&p), 0);
+    forget(&p);
+    wsclient_free(c);
+    end();
+}
+END_TEST
+
+START_TEST(line_that_is_refused)
+{
+    begin("message_limit = 100\n");
+    char input[300] = "good\n";
+    memset(input + 5, 'x', 101);
+    strcpy(input + 106, "\nbad \377\nnever\n");
+    struct wsclient *c = visit("/test/");
+    expect(run_with(input, strlen(input), "send", "--lines", "test", NULL), 7, NULL,
+           "At line 2: wsctl: TOOBIG");
+    expect(run_with("1\nbad \377\nnever\n", 14, "send", "--lines", "test", NULL), 7, NULL,
+           "line 2: the text is not UTF-8 at byte 4");
+    wsclient_expect_text(c, "good");
+    wsclient_expect_text(c, "1");
+    wsclient_expect_silence(c, 50);
+    wsclient_free(c);
+    end();
+}
+END_TEST
+
+static int line_count(void)
+{
+    const char *clients = getenv("WSPUSH_CLIENTS");
+    return clients && atoi(clients) < 1000 ? 5000 : 100000;
+}
+
+/* Line i: of many lengths, some empty. */
+static size_t make_line(char *to, int i)
+{
+    static const char filler[] =
+        "................................................................................";
+    if (i % 1000 == 999)
+        return 0;
+    return (size_t)sprintf(to, "line %d %.*s", i, i % 80, filler);
+}
+
+struct reader {
+    pthread_t thread;
+    struct wsclient *client;
+    int lines;      /* to come */
+    int stop_after; /* then it reads nothing for a second; 0: never */
+    char fault[200];
+};
+
+static void *read_lines(void *arg)
+{
+    struct reader *r = arg;
+    char wanted[200];
+    for (int i = 0; i < r->lines; i++) {
+        struct wsclient_received got;
+        enum wsclient_result result = wsclient_recv_message(r->client, &got, 60000);
+        size_t len = make_line(wanted, i);
+        if (r->stop_after && i == r->stop_after)
+            sleep(1);
+        if (result == WSCLIENT_GOT && got.opcode == WSCLIENT_TEXT && got.len == len &&
+            memcmp(got.payload, wanted, len) == 0)
+            continue;
+        snprintf(r->fault, sizeof r->fault, "at line %d came %s, code %u, '%.60s'", i,
+                 wsclient_result_name(result), got.code, result == WSCLIENT_GOT ? got.payload : "");
+        return NULL;
+    }
+    return NULL;
+}
+
+static void pour_lines(int clients, int slow_ones)
+{
+    int lines = line_count();
+    struct reader *readers = calloc((size_t)clients, sizeof *readers);
+    struct buf input = {0};
+    char line[200];
+    for (int i = 0; i < lines; i++) {
+        buf_add(&input, line, make_line(line, i));
+        buf_addc(&input, '\n');
+    }
+    for (int i = 0; i < clients; i++) {
+        readers[i].client = visit("/test/");
+        readers[i].lines = lines;
+        readers[i].stop_after = i < slow_ones ? lines / 2 : 0;
+        ck_assert_int_eq(pthread_create(&readers[i].thread, NULL, read_lines, &readers[i]), 0);
+    }
+    int status = run_with((const char *)input.data, input.len, "send", "--lines", "test", NULL);
+    char wanted[100];
+    snprintf(wanted, sizeof wanted, "%d lines sent, each to %d clients, ", lines, clients);
+    expect_begins(status, 0, wanted);
+    for (int i = 0; i < clients; i++) {
+        pthread_join(readers[i].thread, NULL);
+        ck_assert_msg(!readers[i].fault[0], "client %d: %s", i, readers[i].fault);
+        wsclient_expect_silence(readers[i].client, i ? 0 : 100);
+        wsclient_free(readers[i].client);
+    }
+    buf_fini(&input);
+    free(readers);
+}
+
+START_TEST(lines_to_a_hundred)
+{
+    begin(NULL);
+    pour_lines(100, 0);
+    end();
+}
+END_TEST
+
+/* Three clients, one of which stops reading for a second: wsctl waits, nobody is closed. */
+START_TEST(lines_to_three)
+{
+    begin("out_slow = 64k\nout_limit = 256k\n");
+    pour_lines(3, 1);
+    end();
+}
+END_TEST
+
+/* ---- wait, read, count, has ---- */
+
+START_TEST(inbox)
+{
+    begin(NULL);
+    struct wsclient *c = visit("/test/");
+    expect(run("has", "test", NULL), 1, "no\n", NULL);
+    expect(run("count", "test", NULL), 0, "0\n", NULL);
+    expect(run("read", "test", NULL), 1, "", "no message to 'test' is waiting");
+    int64_t began = clock_mono_ms();
+    expect(run("wait", "test", "--timeout", "200ms", NULL), 4, "", "no message to 'test' in that time");
+    ck_assert_int_ge(clock_mono_ms() - began, 200);
+    expect(run("wait", "-q", "test", "-t0.1", NULL), 4, "", NULL);
+    ck_assert_int_eq(wsclient_send_text(c, "[\"1\",\"2\",\"3\"]"), 0);
+    ck_assert_int_eq(wsclient_send_binary(c, "\0\033[31m\377", 7), 0);
+    ck_assert_int_eq(wsclient_send_text(c, "third \"quoted\"\n"), 0);
+    expect(run("wait", "test", NULL), 0, "[\"1\",\"2\",\"3\"]\n", NULL);
+    expect_soon("2\n", "count", "test");
+    expect(run("has", "test", NULL), 0, "yes\n", NULL);
+    expect(run("has", "-q", "test", NULL), 0, "", NULL);
+    expect(run("has", "--json", "test", NULL), 0, "{\"has\":true}\n", NULL);
+    expect(run("count", "--json", "test", NULL), 0, "{\"count\":2}\n", NULL);
+    expect(run("count", "--client", "c1", NULL), 0, "2\n", NULL);
+    expect(run("read", "test", NULL), 0, NULL, NULL);
+    ck_assert_uint_eq(last.stdout_text.len, 8);
+    ck_assert_mem_eq(out(), "\0\033[31m\377\n", 8);
+    expect_begins(run("read", "--json", "test", NULL), 0,
+                  "{\"client\":\"c1\",\"channel\":\"test\",\"type\":\"text\",\"data\":\"third "
+                  "\\\"quoted\\\"\\n\",\"time\":");
+    expect_json_lines(1);
+    ck_assert_int_eq(wsclient_send_binary(c, "\1\2\3", 3), 0);
+    expect_begins(run("wait", "--json", "test", NULL), 0,
+                  "{\"client\":\"c1\",\"channel\":\"test\",\"type\":\"binary\",\"b64\":\"AQID\",\"time\":");
+    expect_json_lines(1);
+    ck_assert_int_eq(wsclient_send_text(c, "for -v"), 0);
+    expect_begins(run("wait", "-v", "test", NULL), 0, "c1 on test at ");
+    wsclient_free(c);
+    end();
+}
+END_TEST
+
+START_TEST(a_closed_client)
+{
+    begin(NULL);
+    struct wsclient *c = visit("/test/");
+    ck_assert_int_eq(wsclient_send_text(c, "last words"), 0);
+    wsclient_close(c);
+    expect_soon("", "list", "-q");
+    expect(run("wait", "--client", "c1", NULL), 0, "last words\n", NULL);
+    expect(run("wait", "--client", "c1", NULL), 5, "", "'@client:c1' is closed");
+    expect(run("wait", "@client:c1", "-q", NULL), 5, "", NULL);
+    expect(run("read", "--client", "c1", NULL), 5, "", "is closed");
+    expect(run("read", "--client", "c77", NULL), 1, "", "NOTARGET");
+    expect(run("wait", "--client", "77", NULL), 2, "", "'77' is not a client");
+    expect(run("console", "--client", "c1", NULL), 5, NULL, "is closed");
+    end();
+}
+END_TEST
+
+/* A wait that is broken off takes no message with it. */
+START_TEST(interrupted_wait)
+{
+    struct program p;
+    begin(NULL);
+    struct wsclient *c = visit("/test/");
+    start(&p, "wait", "test", NULL);
+    listen_to(&p, 300);
+    kill(p.pid, SIGINT);
+    ck_assert_int_eq(finish(&p), 130);
+    ck_assert_uint_eq(p.stdout_text.len + p.stderr_text.len, 0);
+    forget(&p);
+    ck_assert_int_eq(wsclient_send_text(c, "kept"), 0);
+    expect(run("wait", "test", NULL), 0, "kept\n", NULL);
+    wsclient_free(c);
+    end();
+}
+END_TEST
+
+START_TEST(broken_pipe)
+{
+    struct program p;
+    begin(NULL);
+    start(&p, "send", "--count", "50", "--interval", "0.01", "test", "x", NULL);
+    close(p.out);
+    p.out = -1;
+    ck_assert_int_eq(finish(&p), SIGNALLED + SIGPIPE);
+    ck_assert_msg(!strstr(buf_str(&p.stderr_text), "wsctl:"), "%s", buf_str(&p.stderr_text));
+    forget(&p);
+    expect(run("ping", "-q", NULL), 0, "", NULL);
+    end();
+}
+END_TEST
+
+/* ---- list and close ---- */
+
+START_TEST(list)
+{
+    begin(NULL);
+    expect(run("list", NULL), 0, "", "no client is connected");
+    struct wsclient *a = visit("/test/");
+    struct wsclient *b = visit("/test/%E6%88%BF%E9%97%B4");
+    struct wsclient *c = visit("/test/");
+    expect_begins(run("list", NULL), 0, "CLIENT  ");
+    ck_assert_ptr_nonnull(strstr(out(), "\nc1 "));
+    ck_assert_ptr_nonnull(strstr(out(), "test/\346\210\277\351\227\264  raw"));
+    expect(run("list", "-q", NULL), 0, "c1\nc2\nc3\n", NULL);
+    expect(run("list", "-q", "test", NULL), 0, "c1\nc3\n", NULL);
+    expect(run("list", "-q", "--client", "c2", NULL), 0, "c2\n", NULL);
+    expect(run("list", "--json", NULL), 0, NULL, NULL);
+    expect_json_lines(3);
+    ck_assert_ptr_nonnull(strstr(out(), "{\"client\":\"c2\","));
+    ck_assert_ptr_nonnull(strstr(out(), "\"channels\":[\"test/\346\210\277\351\227\264\"]"));
+    expect(run("list", "tset", NULL), 0, "", "no client on 'tset'; clients are on: test (2)");
+    wsclient_free(a);
+    wsclient_free(b);
+    wsclient_free(c);
+    end();
+}
+END_TEST
+
+START_TEST(close_clients)
+{
+    begin(NULL);
+    struct wsclient *a = visit("/test/");
+    struct wsclient *b = visit("/test/");
+    struct wsclient *c = visit("/chat/");
+    expect(run("close", "test", NULL), 0, "closing 2 clients\n", NULL);
+    ck_assert_str_eq(wsclient_expect_close(a, 1000), "");
+    wsclient_expect_close(b, 1000);
+    expect(run("close", "--client", "c3", "4001", "go \303\244way", NULL), 0, "closing 1 client\n", NULL);
+    ck_assert_str_eq(wsclient_expect_close(c, 4001), "go \303\244way");
+    expect(run("close", "test", "--json", NULL), 0, "{\"closing\":0}\n", "no client on 'test'");
+    expect(run("close", "test", "--strict", NULL), 1, NULL, "no client on 'test'");
+    expect(run("close", "--client", "c9", NULL), 1, "", "NOTARGET");
+    expect(run("close", "test", "12", NULL), 2, "", "not a close code");
+    expect(run("close", "test", "1005", NULL), 7, "", "ERR");
+    wsclient_free(a);
+    wsclient_free(b);
+    wsclient_free(c);
+    end();
+}
+END_TEST
+
+/* ---- console ---- */
+
+static const char prompt[] = "Please enter information: ";
+
+START_TEST(console_conversation)
+{
+    struct program p;
+    begin(NULL);
+    struct wsclient *a = visit("/test/");
+    struct wsclient *b = visit("/test/");
+    start(&p, "console", "test", NULL);
+    expect_said(&p, &p.stdout_text, prompt);
+    type(&p, "too early\n");
+    expect_said(&p, &p.stderr_text,
+                "nobody has spoken yet, so nothing was sent; --channel sends to all of test\n");
+    expect_said(&p, &p.stdout_text, prompt);
+    ck_assert_int_eq(wsclient_send_text(a, "[\"1\",\"2\",\"3\"]"), 0);
+    expect_said(&p, &p.stdout_text, "\nc1: [\"1\",\"2\",\"3\"]\n");
+    expect_said(&p, &p.stdout_text, prompt);
+    type(&p, "hello a\n");
+    wsclient_expect_text(a, "hello a");
+    expect_said(&p, &p.stdout_text, "-> c1\n");
+    ck_assert_int_eq(wsclient_send_binary(b, "\0\033", 2), 0);
+    expect_said(&p, &p.stdout_text, "\nc2: (binary, 2 bytes) \\x00\\x1b\n");
+    type(&p, "hello b\n\nagain\n");
+    wsclient_expect_text(b, "hello b");
+    wsclient_expect_text(b, "again");
+    wsclient_expect_silence(a, 0);
+    wsclient_close(b);
+    expect_soon("c1\n", "list", "-q");
+    type(&p, "lost\n");
+    expect_said(&p, &p.stderr_text, "c2 has closed its connection meanwhile; nothing was sent\n");
+    type(&p, "lost too\n");
+    expect_said(&p, &p.stderr_text, "nobody has spoken since");
+    ck_assert_int_eq(wsclient_send_text(a, "me"), 0);
+    expect_said(&p, &p.stdout_text, "\nc1: me\n");
+    type(&p, "bad \377\n");
+    expect_said(&p, &p.stderr_text, "not UTF-8");
+    type(&p, "no newline at the end");
+    ck_assert_int_eq(finish(&p), 0);
+    wsclient_expect_text(a, "no newline at the end");
+    forget(&p);
+    wsclient_free(a);
+    end();
+}
+END_TEST
+
+START_TEST(console_to_the_channel)
+{
+    struct program p;
+    begin(NULL);
+    struct wsclient *a = visit("/test/");
+    struct wsclient *b = visit("/test/");
+    ck_assert_int_eq(wsclient_send_text(a, "before it began"), 0);
+    expect_soon("1\n", "count", "test");
+    start(&p, "console", "--channel", "test", NULL);
+    expect_said(&p, &p.stdout_text, "c1: before it began\n");
+    expect_said(&p, &p.stdout_text, prompt);
+    type(&p, "to both\n");
+    wsclient_expect_text(a, "to both");
+    wsclient_expect_text(b, "to both");
+    expect_said(&p, &p.stdout_text, "-> test, 2 clients\n");
+    ck_assert_int_eq(finish(&p), 0);
+    forget(&p);
+    expect(run_with("once\n", 5, "console", "-c", "tset", NULL), 0, NULL,
+           "no client on 'tset'; clients are on: test (2)");
+    wsclient_free(a);
+    wsclient_free(b);
+    end();
+}
+END_TEST
+
+START_TEST(console_json)
+{
+    struct program p;
+    begin(NULL);
+    struct wsclient *a = visit("/test/");
+    start(&p, "console", "--json", "test", NULL);
+    ck_assert_int_eq(wsclient_send_text(a, "x"), 0);
+    expect_said(&p, &p.stdout_text,
+                "{\"client\":\"c1\",\"channel\":\"test\",\"type\":\"text\",\"data\":\"x\",\"time\":");
+    expect_said(&p, &p.stdout_text, "}\n");
+    type(&p, "answer\n");
+    wsclient_expect_text(a, "answer");
+    ck_assert_int_eq(finish(&p), 0);
+    ck_assert_uint_eq(p.stdout_text.len, 0);
+    forget(&p);
+    wsclient_free(a);
+    end();
+}
+END_TEST
+
+/* The worker is killed and comes back: the console goes on. */
+START_TEST(console_stays)
+{
+    struct program p;
+    begin(NULL);
+    start(&p, "console", "test", NULL);
+    expect_said(&p, &p.stdout_text, prompt);
+    site_kill(site, SITE_WORKER);
+    expect_said(&p, &p.stderr_text, "The worker is gone");
+    site_begin(site, SITE_WORKER);
+    expect_said(&p, &p.stderr_text, "The worker is back");
+    struct wsclient *a = visit("/test/");
+    ck_assert_int_eq(wsclient_send_text(a, "hi"), 0);
+    expect_said(&p, &p.stdout_text, "\nc1: hi\n");
+    type(&p, "answer\n");
+    wsclient_expect_text(a, "answer");
+    ck_assert_int_eq(finish(&p), 0);
+    forget(&p);
+    wsclient_free(a);
+    end();
+}
+END_TEST
+
+/* ---- on a terminal ---- */
+
+/* What wsctl writes to a terminal. */
+static void run_on_terminal(struct buf *text, const char *no_color, ...)
+{
+    int fd;
+    char *argv[ARGS_MAX];
+    va_list rest;
+    va_start(rest, no_color);
+    collect_args(argv, rest);
+    va_end(rest);
+    pid_t pid = forkpty(&fd, NULL, NULL, NULL);
+    if (pid == 0) {
+        setenv("TERM", "xterm", 1);
+        if (no_color)
+            setenv("NO_COLOR", no_color, 1);
+        else
+            unsetenv("NO_COLOR");
+        child_runs(argv);
+    }
+    buf_clear(text);
+    while (fd >= 0)
+        take(&fd, text);
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+
+START_TEST(terminal_is_not_driven)
+{
+    struct buf text = {0};
+    begin(NULL);
+    struct wsclient *c = visit("/test/");
+    ck_assert_int_eq(wsclient_send_text(c, "evil \033]0;title\007\n\302\233m \303\244"), 0);
+    run_on_terminal(&text, NULL, "wait", "test", NULL);
+    ck_assert_str_eq(buf_str(&text), "evil \\x1b]0;title\\x07\\x0a\\xc2\\x9bm \303\244\r\n");
+    run_on_terminal(&text, NULL, "list", NULL);
+    ck_assert_ptr_nonnull(strstr(buf_str(&text), "\033[1mCLIENT\033[0m"));
+    run_on_terminal(&text, "1", "list", NULL);
+    ck_assert_ptr_null(strchr(buf_str(&text), '\033'));
+    run_on_terminal(&text, "", "list", NULL);
+    ck_assert_ptr_nonnull(strchr(buf_str(&text), '\033'));
+    buf_fini(&text);
+    wsclient_free(c);
+    end();
+}
+END_TEST
+
+/* ---- errors, usage, help ---- */
+
+START_TEST(error_replies)
+{
+    static const struct {
+        const char *reply;
+        int status;
+        const char *text;
+    } cases[] = {
+        {"-NOPERM not you\r\n", 6, "NOPERM not you"},
+        {"-NOAUTH\r\n", 6, "NOAUTH"},
+        {"-BADNAME it is empty\r\n", 2, "BADNAME it is empty"},
+        {"-NOTARGET no c9\r\n", 1, "NOTARGET no c9"},
+        {"-TIMEOUT of the store\r\n", 4, "TIMEOUT of the store"},
+        {"-ERR \033[31mred\r\n", 7, "ERR \\x1b[31mred"},
+        {"-TOOBIG limit 10\r\n", 7, "TOOBIG limit 10"},
+        {"-BUSY later\r\n", 7, "BUSY later"},
+        {"-ENGINEDOWN gone\r\n", 7, "may have been published"},
+        {"HTTP/1.1 400 Bad Request\r\n\r\n", 3, "not a worker's"},
+        {"+OK\r\n", 3, "not a worker's"},
+        {"*2\r\n:1\r\n", 3, "does not answer"},
+    };
+    struct false_worker *worker = begin_false("+PONG\r\n");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        false_worker_answer(worker, cases[i].reply);
+        int64_t began = clock_mono_ms();
+        expect(run("send", "test", "x", NULL), cases[i].status, "", cases[i].text);
+        ck_assert_int_lt(clock_mono_ms() - began, 5000);
+    }
+    ck_assert_int_eq(false_worker_count(worker), (int)(sizeof cases / sizeof *cases));
+    false_worker_answer(worker, NULL);
+    expect(run("send", "test", "x", NULL), 3, "", "may have been published");
+    expect(run_with("x\n", 2, "send", "--lines", "test", NULL), 3, "", "does not answer");
+    false_worker_answer(worker, "*1\r\n$7\r\ntimeout\r\n");
+    expect(run("wait", "test", NULL), 4, "", "no message to 'test'");
+    end_false(worker);
+}
+END_TEST
+
+START_TEST(no_permission)
+{
+    begin(NULL);
+    ck_assert_int_eq(chmod(socket_path, 0), 0);
+    struct program p;
+    char *argv[] = {(char *)(uintptr_t)site_program("wsctl"), (char[]){"ping"}, NULL};
+    if (geteuid() == 0) {
+        /* root may open everything: as nobody, from a place that nobody may look into */
+        ck_assert_int_eq(chmod(site_dir(site), 0755), 0);
+        char *output = NULL;
+        const char *const as_nobody[] = {"setpriv",        "--reuid=65534", "--regid=65534",
+                                         "--clear-groups", argv[0],         "--socket",
+                                         socket_path,      "ping",          NULL};
+        ck_assert_int_eq(site_run(as_nobody, NULL, &output, 10000), 6);
+        ck_assert_msg(strstr(output, "Permission denied") != NULL, "%s", output);
+        free(output);
+    } else {
+        spawn(&p, argv);
+        ck_assert_int_eq(finish(&p), 6);
+        forget(&p);
+    }
+    end();
+}
+END_TEST
+
+START_TEST(bad_names)
+{
+    static const char *const names[] = {"",    "a b",        "a//b",     "a/../b", "a?b",
+                                        "a#b", "@nothing:x", "\033[31m", "\377"};
+    begin(NULL);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        expect(run("send", names[i], "x", NULL), 2, "", "BADNAME");
+        ck_assert_ptr_null(strchr(err(), '\033'));
+        expect(run("wait", names[i], "-t1", NULL), 2, "", "BADNAME");
+    }
+    end();
+}
+END_TEST
+
+START_TEST(usage)
+{
+    socket_path = "/nowhere/control.sock";
+    expect(run(NULL), 2, "", "a command is missing");
+    expect(run("sned", "test", NULL), 2, "", "did you mean 'send'?");
+    expect(run("\033[31m", NULL), 2, "", "\\x1b[31m");
+    expect(run("send", NULL), 2, "", "a target is missing");
+    expect(run("send", "test", "hello", "world", NULL), 2, "", "'world' is one argument too many");
+    expect(run("send", "test", "-x", NULL), 2, "", "there is no option -x; put --");
+    expect(run("send", "test", "--line", NULL), 2, "", "there is no option --line; put --");
+    expect(run("send", "test", "--lines=3", NULL), 2, "", "--lines takes no value");
+    expect(run("send", "test", "--count", NULL), 2, "", "--count needs a value");
+    expect(run("send", "test", "-n", NULL), 2, "", "-n needs a value");
+    expect(run("send", "test", "x", "--count", "0", NULL), 2, "", "'0' is not a number of messages");
+    expect(run("send", "test", "x", "--count", "1x", NULL), 2, "", "'1x' is not a number of messages");
+    expect(run("send", "test", "x", "-n2", "-i", "fast", NULL), 2, "", "'fast' is not a time");
+    expect(run("send", "test", "x", "-i", "1", NULL), 2, "", "--interval is for --count or --lines");
+    expect(run("send", "test", "--lines", "-n2", NULL), 2, "", "--count and --lines");
+    expect(run("send", "test", "x", "--lines", NULL), 2, "", "a MESSAGE and --lines");
+    expect(run("send", "test", "x", "--file", "f", NULL), 2, "", "a MESSAGE and --file");
+    expect(run("send", "test", "x", "--wait=seen", NULL), 2, "", "--wait=seen is not");
+    expect(run("send", "--client", "c1", "--all", "x", NULL), 2, "", "--client and --all");
+    expect(run("send", "--client", "x1", "x", NULL), 2, "", "'x1' is not a client");
+    expect(run("wait", "test", "-t", "soon", NULL), 2, "", "'soon' is not a time");
+    expect(run("ping", "x", NULL), 2, "", "one argument too many");
+    expect(run("--count", "3", "send", NULL), 2, "", "there is no option --count");
+    expect(run("help", "sned", NULL), 2, "", "there is no command 'sned'");
+}
+END_TEST
+
+START_TEST(help)
+{
+    static const char *const verbs[] = {"send", "wait", "read", "count",   "has", "close",
+                                        "list", "ping", "info", "console", "help"};
+    socket_path = "/nowhere/control.sock";
+    expect_begins(run("--help", NULL), 0, "Usage: wsctl [OPTIONS] COMMAND");
+    char *whole = strdup(out());
+    expect(run("help", NULL), 0, whole, NULL);
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "\n  %s ", verbs[i]);
+        ck_assert_msg(strstr(whole, text) != NULL, "%s is not in the list", verbs[i]);
+        snprintf(text, sizeof text, "Usage: wsctl %s ", verbs[i]);
+        expect_begins(run(verbs[i], "--help", NULL), 0, text);
+        char *own = strdup(out());
+        expect(run("help", verbs[i], NULL), 0, own, NULL);
+        expect(run("-h", verbs[i], NULL), 0, own, NULL);
+        free(own);
+    }
+    free(whole);
+    expect_begins(run("help", "send", NULL), 0, "Usage: wsctl send [OPTIONS] TARGET [MESSAGE]\n");
+    ck_assert_ptr_nonnull(strstr(out(), "--interval TIME"));
+    char *version = site_read_file("VERSION", NULL);
+    char line[64];
+    snprintf(line, sizeof line, "wsctl %s", version);
+    expect(run("--version", NULL), 0, line, NULL);
+    free(version);
+}
+END_TEST
+
+static void clean(void)
+{
+    forget(&last);
+}
+
+static TCase *tcase(Suite *suite, const char *name, double seconds)
+{
+    TCase *tc = tcase_create(name);
+    tcase_set_timeout(tc, seconds);
+    tcase_add_checked_fixture(tc, NULL, clean);
+    suite_add_tcase(suite, tc);
+    return tc;
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("wsctl");
+    last = (struct program){.in = -1, .out = -1, .err = -1};
+    TCase *tc = tcase(suite, "commands", 60);
+    tcase_add_test(tc, ping);
+    tcase_add_test(tc, info);
+    tcase_add_test(tc, no_worker);
+    tcase_add_test(tc, own_tree);
+    tcase_add_test(tc, send_argument);
+    tcase_add_test(tc, send_stdin_and_file);
+    tcase_add_test(tc, send_large);
+    tcase_add_test(tc, send_to_nobody);
+    tcase_add_test(tc, send_again_and_again);
+    tcase_add_test(tc, send_with_receipt);
+    tcase_add_test(tc, receipt_with_failures);
+    tcase_add_test(tc, inbox);
+    tcase_add_test(tc, a_closed_client);
+    tcase_add_test(tc, interrupted_wait);
+    tcase_add_test(tc, broken_pipe);
+    tcase_add_test(tc, list);
+    tcase_add_test(tc, close_clients);
+    tcase_add_test(tc, terminal_is_not_driven);
+    tcase_add_test(tc, error_replies);
+    tcase_add_test(tc, no_permission);
+    tcase_add_test(tc, bad_names);
+    tcase_add_test(tc, usage);
+    tcase_add_test(tc, help);
+    tc = tcase(suite, "console", 60);
+    tcase_add_test(tc, console_conversation);
+    tcase_add_test(tc, console_to_the_channel);
+    tcase_add_test(tc, console_json);
+    tcase_add_test(tc, console_stays);
+    tc = tcase(suite, "lines", 170);
+    tcase_add_test(tc, lines_are_messages);
+    tcase_add_test(tc, lines_as_they_come);
+    tcase_add_test(tc, line_that_is_refused);
+    tcase_add_test(tc, lines_to_a_hundred);
+    tcase_add_test(tc, lines_to_three);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

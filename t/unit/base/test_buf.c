@@ -1,0 +1,185 @@
+/* The growing run of bytes: content, memory, and what happens when there is none. */
+#include "base/buf.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../heap.h"
+#include "../random.h"
+
+START_TEST(content)
+{
+    struct buf b = {0};
+    ck_assert_str_eq(buf_str(&b), "");
+    buf_adds(&b, "abc");
+    buf_addc(&b, '-');
+    buf_addu(&b, 0);
+    buf_addu(&b, UINT64_MAX);
+    buf_addf(&b, "<%s %d>", "x", -7);
+    buf_add(&b, NULL, 0);
+    buf_adds(&b, "");
+    ck_assert_str_eq(buf_str(&b), "abc-018446744073709551615<x -7>");
+    ck_assert_uint_eq(b.len, strlen(buf_str(&b)));
+    buf_consume(&b, 4);
+    ck_assert_str_eq(buf_str(&b), "018446744073709551615<x -7>");
+    buf_consume(&b, 0);
+    buf_consume(&b, b.len);
+    ck_assert_str_eq(buf_str(&b), "");
+    buf_add(&b, "a\0b", 3);
+    ck_assert_uint_eq(b.len, 3);
+    ck_assert_mem_eq(b.data, "a\0b", 3);
+    buf_fini(&b);
+}
+END_TEST
+
+START_TEST(numbers)
+{
+    char digits[20];
+    ck_assert_uint_eq(format_u64(digits, 0), 1);
+    ck_assert_mem_eq(digits, "0", 1);
+    ck_assert_uint_eq(format_u64(digits, 1005), 4);
+    ck_assert_mem_eq(digits, "1005", 4);
+    ck_assert_uint_eq(format_u64(digits, UINT64_MAX), 20);
+    ck_assert_mem_eq(digits, "18446744073709551615", 20);
+}
+END_TEST
+
+START_TEST(a_long_format_fits)
+{
+    struct buf b = {0};
+    char text[5000];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    for (int i = 0; i < 3; i++)
+        buf_addf(&b, "[%s]", text);
+    ck_assert_uint_eq(b.len, 3 * (sizeof text + 1));
+    ck_assert_uint_eq(b.data[sizeof text], ']');
+    ck_assert_uint_eq(b.data[sizeof text + 1], '[');
+    buf_fini(&b);
+}
+END_TEST
+
+START_TEST(random_changes_agree_with_an_array)
+{
+    static uint8_t model[20000];
+    size_t len = 0;
+    struct buf b = {0};
+    for (int i = 0; i < 20000; i++) {
+        uint8_t bytes[40];
+        size_t n = random_below(sizeof bytes);
+        memset(bytes, i, sizeof bytes);
+        if (random_below(3) && len + n <= sizeof model) {
+            buf_add(&b, bytes, n);
+            memcpy(model + len, bytes, n);
+            len += n;
+        } else {
+            n = random_below(len + 1);
+            buf_consume(&b, n);
+            len -= n;
+            memmove(model, model + n, len);
+        }
+        ck_assert_uint_eq(b.len, len);
+        ck_assert(len == 0 || memcmp(b.data, model, len) == 0);
+    }
+    buf_fini(&b);
+}
+END_TEST
+
+START_TEST(an_empty_one_holds_no_memory)
+{
+    size_t before = heap_in_use();
+    struct buf b;
+    buf_init(&b);
+    buf_add(&b, "", 0);
+    buf_adds(&b, "");
+    bool none = heap_in_use() == before;
+    buf_addc(&b, 'x');
+    bool some = heap_in_use() > before;
+    buf_fini(&b);
+    bool none_again = heap_in_use() == before;
+    ck_assert(none && some && none_again);
+    buf_addc(&b, 'y');
+    ck_assert_str_eq(buf_str(&b), "y");
+    buf_fini(&b);
+}
+END_TEST
+
+START_TEST(memory_stays_within_the_ceiling)
+{
+    struct buf b = {0};
+    char piece[100] = {0};
+    for (size_t i = 1; i <= 10; i++) {
+        buf_add_within(&b, piece, sizeof piece, 1000);
+        ck_assert_uint_eq(b.len, i * sizeof piece);
+        ck_assert_uint_le(b.cap, 1000);
+    }
+    ck_assert(!buf_failed(&b));
+    buf_fini(&b);
+    buf_add_within(&b, piece, 3, 3);
+    ck_assert_uint_eq(b.cap, 3);
+    buf_add_within(&b, piece, 0, 3);
+    ck_assert_uint_eq(b.len, 3);
+    buf_fini(&b);
+}
+END_TEST
+
+/* Doubling would copy too much; growing by a byte each time far too much. */
+START_TEST(growth_is_by_a_share)
+{
+    struct buf b = {0};
+    struct buf within = {0};
+    size_t grown = 0;
+    for (size_t i = 0; i < 100000; i++) {
+        const uint8_t *data = b.data;
+        size_t cap = within.cap;
+        buf_addc(&b, 'x');
+        buf_add_within(&within, "x", 1, 1000000);
+        grown += data != b.data || cap != within.cap;
+        ck_assert(b.cap < b.len * 2 + 200 && within.cap < within.len * 2 + 200);
+    }
+    ck_assert_uint_lt(grown, 200);
+    buf_fini(&b);
+    buf_fini(&within);
+}
+END_TEST
+
+START_TEST(failed_stays_failed_until_cleared)
+{
+    struct buf b = {0};
+    buf_adds(&b, "kept");
+    ck_assert_ptr_null(buf_reserve(&b, SIZE_MAX / 2));
+    ck_assert(buf_failed(&b));
+    buf_adds(&b, "more");
+    buf_addf(&b, "%d", 1);
+    buf_add_within(&b, "x", 1, 100);
+    ck_assert_uint_eq(b.len, 4);
+    ck_assert_str_eq(buf_str(&b), "");
+    buf_clear(&b);
+    ck_assert(!buf_failed(&b));
+    ck_assert_str_eq(buf_str(&b), "");
+    buf_adds(&b, "again");
+    ck_assert_str_eq(buf_str(&b), "again");
+    buf_fini(&b);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("buf");
+    TCase *tc = tcase_create("buf");
+    tcase_add_test(tc, content);
+    tcase_add_test(tc, numbers);
+    tcase_add_test(tc, a_long_format_fits);
+    tcase_add_test(tc, random_changes_agree_with_an_array);
+    tcase_add_test(tc, an_empty_one_holds_no_memory);
+    tcase_add_test(tc, memory_stays_within_the_ceiling);
+    tcase_add_test(tc, growth_is_by_a_share);
+    tcase_add_test(tc, failed_stays_failed_until_cleared);
+    suite_add_tcase(s, tc);
+    SRunner *runner = srunner_create(s);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,132 @@
+/* JSON out: whatever bytes come in, what goes out is one valid JSON string. */
+#include "base/json.h"
+
+#include <check.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
+#include "../random.h"
+
+static void expect_string(const char *bytes, size_t len, const char *json)
+{
+    struct buf b = {0};
+    json_string(&b, bytes, len);
+    ck_assert_str_eq(buf_str(&b), json);
+    buf_fini(&b);
+}
+
+START_TEST(strings)
+{
+    expect_string("", 0, "\"\"");
+    expect_string("plain /text", 11, "\"plain /text\"");
+    expect_string("say \"hi\" \\ o", 12, "\"say \\\"hi\\\" \\\\ o\"");
+    expect_string("\b\t\n\f\r", 5, "\"\\b\\t\\n\\f\\r\"");
+    expect_string("\0\x01\x1f\x7f", 4, "\"\\u0000\\u0001\\u001f\\u007f\"");
+    expect_string("caf\xc3\xa9 \xf0\x9f\x98\x80", 10, "\"caf\xc3\xa9 \xf0\x9f\x98\x80\"");
+}
+END_TEST
+
+START_TEST(bad_bytes_become_the_replacement_character)
+{
+    expect_string("a\xff"
+                  "b",
+                  3,
+                  "\"a\xef\xbf\xbd"
+                  "b\"");
+    expect_string("\xc3", 1, "\"\xef\xbf\xbd\"");
+    expect_string("\xc3\"", 2, "\"\xef\xbf\xbd\\\"\"");
+    expect_string("\xed\xa0\x80", 3, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+    expect_string("\xc0\xaf", 2, "\"\xef\xbf\xbd\xef\xbf\xbd\"");
+}
+END_TEST
+
+/* RFC 8259 section 7, read back: the decoded bytes, or false. Only the escapes that json_string writes. */
+static bool read_back(struct buf *json, struct buf *out)
+{
+    const char *p = buf_str(json);
+    const char *end = p + json->len - 1;
+    if (json->len < 2 || *p++ != '"' || *end != '"')
+        return false;
+    while (p < end) {
+        unsigned c = (unsigned char)*p++;
+        if (c < 0x20 || c == '"')
+            return false;
+        if (c == '\\') {
+            static const char from[] = "btnfr\"\\";
+            static const char into[] = "\b\t\n\f\r\"\\";
+            const char *known = p < end ? strchr(from, *p) : NULL;
+            if (known) {
+                c = (unsigned char)into[known - from];
+                p++;
+            } else if (end - p < 5 || sscanf(p, "u%4x", &c) != 1 || c > 0x7f) {
+                return false;
+            } else {
+                p += 5;
+            }
+        }
+        buf_addc(out, (char)c);
+    }
+    return true;
+}
+
+START_TEST(any_text_reads_back_as_it_was)
+{
+    for (int i = 0; i < 20000; i++) {
+        uint8_t bytes[24];
+        size_t len = random_below(sizeof bytes);
+        for (size_t k = 0; k < len; k++)
+            bytes[k] = (uint8_t)(random_below(3) ? random_below(128) : random_bits());
+        struct buf json = {0};
+        struct buf back = {0};
+        json_string(&json, bytes, len);
+        ck_assert_int_eq(utf8_check(json.data, json.len), -1);
+        ck_assert(read_back(&json, &back));
+        if (utf8_check(bytes, len) < 0)
+            ck_assert(back.len == len && (len == 0 || memcmp(back.data, bytes, len) == 0));
+        buf_fini(&json);
+        buf_fini(&back);
+    }
+}
+END_TEST
+
+START_TEST(base64)
+{
+    /* RFC 4648 section 10 */
+    static const char *const rows[][2] = {{"", "\"\""},
+                                          {"f", "\"Zg==\""},
+                                          {"fo", "\"Zm8=\""},
+                                          {"foo", "\"Zm9v\""},
+                                          {"foob", "\"Zm9vYg==\""},
+                                          {"fooba", "\"Zm9vYmE=\""},
+                                          {"foobar", "\"Zm9vYmFy\""}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buf b = {0};
+        json_base64(&b, rows[i][0], strlen(rows[i][0]));
+        ck_assert_str_eq(buf_str(&b), rows[i][1]);
+        buf_fini(&b);
+    }
+    struct buf b = {0};
+    json_base64(&b, "\xff\xfe\x00", 3);
+    ck_assert_str_eq(buf_str(&b), "\"//4A\"");
+    buf_fini(&b);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("json");
+    TCase *tc = tcase_create("json");
+    tcase_add_test(tc, strings);
+    tcase_add_test(tc, bad_bytes_become_the_replacement_character);
+    tcase_add_test(tc, any_text_reads_back_as_it_was);
+    tcase_add_test(tc, base64);
+    suite_add_tcase(s, tc);
+    SRunner *runner = srunner_create(s);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
