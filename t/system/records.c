@@ -126,6 +126,7 @@ void records_request(struct records *r, const char *method, const char *uri, con
     snprintf(length, sizeof length, "%zu", body_len);
     default_param(f, lines, "REQUEST_METHOD", method);
     default_param(f, lines, "REQUEST_URI", uri);
+    default_param(f, lines, "SERVER_PROTOCOL", "HTTP/1.1");
     default_param(f, lines, "REQUEST_SCHEME", "http");
     default_param(f, lines, "HTTP_HOST", "localhost");
     default_param(f, lines, "REMOTE_ADDR", "192.0.2.7");

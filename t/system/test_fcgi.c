@@ -197,6 +197,11 @@ START_TEST(require_is_426_and_still_publishes)
     ck_assert_str_eq(http_header(r, "Upgrade"), "websocket");
     ck_assert_str_eq(http_header(r, "Connection"), "Upgrade");
     http_reply_free(r);
+    /* HTTP/2 knows no Upgrade */
+    r = ask("/only/ws", "SERVER_PROTOCOL=HTTP/2.0\n");
+    ck_assert_ptr_null(http_header(r, "Upgrade"));
+    ck_assert_ptr_null(http_header(r, "Connection"));
+    expect_error(r, 426, "UPGRADE");
     ck_assert_int_eq(http_status(site_http(site), "HEAD", "/only/ws", NULL), 426);
     ck_assert_int_eq(http_status(site_http(site), "GET", "/other/", NULL), 200);
     expect_reply(post("/only/ws", NULL, "x"), 200, "\"recipients\":2");

@@ -43,7 +43,6 @@ static void run_close(struct session *s, const struct resp_request *r)
 {
     struct target target;
     uint64_t code = 1000;
-    uint64_t count;
     char reason[REASON_MAX + 1] = "";
     if (!arg_target(s, &r->argv[1], &target))
         return;
@@ -53,10 +52,12 @@ static void run_close(struct session *s, const struct resp_request *r)
     }
     if (r->argc > 3 && !reason_ok(s, &r->argv[3], reason))
         return;
-    if (hub_close_clients(s->control->hub, &target, (unsigned)code, reason, &count) == HUB_NO_TARGET)
+    struct slot *slot = session_defer(s, FORM_PLAIN);
+    if (hub_close_clients(s->control->hub, &target, (unsigned)code, reason, session_asker(s, slot)) ==
+        HUB_NO_TARGET) {
+        session_undefer(s, slot);
         reply_no_target(s, &r->argv[1]);
-    else
-        resp_add_int(session_reply(s), (int64_t)count);
+    }
 }
 
 const struct command commands_clients[] = {

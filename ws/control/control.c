@@ -52,11 +52,18 @@ void control_fini(struct control *c)
 
 /* ---- what the hub tells ---- */
 
+/* The place of the answer, or NULL if nobody waits for it any more. */
+static struct slot *find_slot(struct control *c, struct asker asker, struct session **session)
+{
+    *session = session_find(c, asker);
+    return *session ? session_slot(*session, asker.slot) : NULL;
+}
+
 static void on_published(void *arg, struct asker asker, uint64_t recipients, struct msg_id id,
                          const char *fault)
 {
-    struct session *s = session_find(arg, asker);
-    struct slot *slot = s ? session_slot(s, asker.slot) : NULL;
+    struct session *s;
+    struct slot *slot = find_slot(arg, asker, &s);
     if (!slot)
         return;
     if (fault)
@@ -70,8 +77,8 @@ static void on_published(void *arg, struct asker asker, uint64_t recipients, str
 
 static void on_receipt(void *arg, const struct receipt *r)
 {
-    struct session *s = session_find(arg, r->asker);
-    struct slot *slot = s ? session_slot(s, r->asker.slot) : NULL;
+    struct session *s;
+    struct slot *slot = find_slot(arg, r->asker, &s);
     if (!slot)
         return;
     answer_receipt(&slot->reply, s->proto, r);
@@ -81,8 +88,8 @@ static void on_receipt(void *arg, const struct receipt *r)
 static void on_message(void *arg, struct asker asker, struct inbox_msg *m)
 {
     struct control *c = arg;
-    struct session *s = session_find(c, asker);
-    struct slot *slot = s ? session_slot(s, asker.slot) : NULL;
+    struct session *s;
+    struct slot *slot = find_slot(c, asker, &s);
     if (!slot) {
         hub_put_back(c->hub, m);
         return;
@@ -94,18 +101,28 @@ static void on_message(void *arg, struct asker asker, struct inbox_msg *m)
 
 static void on_wait_over(void *arg, struct asker asker, bool closed)
 {
-    struct session *s = session_find(arg, asker);
-    struct slot *slot = s ? session_slot(s, asker.slot) : NULL;
+    struct session *s;
+    struct slot *slot = find_slot(arg, asker, &s);
     if (!slot)
         return;
     answer_word(&slot->reply, closed ? "closed" : "timeout");
     session_complete(s, slot);
 }
 
+static void on_closed(void *arg, struct asker asker, uint64_t count)
+{
+    struct session *s;
+    struct slot *slot = find_slot(arg, asker, &s);
+    if (!slot)
+        return;
+    resp_add_int(&slot->reply, (int64_t)count);
+    session_complete(s, slot);
+}
+
 static void on_listed(void *arg, struct asker asker, struct client_rows *const *rows, size_t count)
 {
-    struct session *s = session_find(arg, asker);
-    struct slot *slot = s ? session_slot(s, asker.slot) : NULL;
+    struct session *s;
+    struct slot *slot = find_slot(arg, asker, &s);
     if (!slot)
         return;
     answer_list(&slot->reply, s->proto, rows, count);
@@ -114,5 +131,5 @@ static void on_listed(void *arg, struct asker asker, struct client_rows *const *
 
 struct hub_up control_up(struct control *c)
 {
-    return (struct hub_up){c, on_published, on_receipt, on_message, on_wait_over, on_listed};
+    return (struct hub_up){c, on_published, on_receipt, on_message, on_wait_over, on_closed, on_listed};
 }

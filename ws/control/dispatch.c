@@ -9,9 +9,8 @@
 
 enum { FAMILIES = 6, SHOWN_MAX = 64 };
 
-static const struct command *const families[FAMILIES] = {commands_send,       commands_inbox, commands_clients,
-                                                 commands_connection, commands_info,  commands_multi};
-
+static const struct command *const families[FAMILIES] = {
+    commands_send, commands_inbox, commands_clients, commands_connection, commands_info, commands_multi};
 
 bool arg_is(const struct resp_arg *arg, const char *word)
 {

@@ -304,7 +304,8 @@ void hub_on_mail(struct hub *h, const struct mail *mail)
     case MAIL_REGISTER: on_register(h, mail); break;
     case MAIL_GONE: on_gone(h, mail); break;
     case MAIL_INBOUND: on_inbound(h, mail); break;
-    case MAIL_LISTED: hub_on_listed(h, mail); break;
+    case MAIL_CLOSED:
+    case MAIL_LISTED: hub_on_answer(h, mail); break;
     case MAIL_RECEIPT_BEGUN:
     case MAIL_RECEIPT_HANDED:
     case MAIL_RECEIPT_FAILED:

@@ -42,7 +42,7 @@ struct client {
     UT_hash_handle hh;
 };
 
-struct listing;
+struct question;
 
 enum { SHARDS_MAX = 64 }; /* as the option `threads` has it */
 
@@ -56,6 +56,7 @@ struct hub_up {
     /* A waiting WS.WAIT ends: with a message, which is the callee's to confirm or put back, or without. */
     void (*message)(void *arg, struct asker asker, struct inbox_msg *m);
     void (*wait_over)(void *arg, struct asker asker, bool closed);
+    void (*closed)(void *arg, struct asker asker, uint64_t count);
     /* The rows of all shards; freed afterwards. */
     void (*listed)(void *arg, struct asker asker, struct client_rows *const *rows, size_t count);
 };
@@ -82,8 +83,8 @@ struct hub {
     uint32_t client_count;  /* of those that are not gone */
     uint32_t *clients_per_shard;
     struct receipt *receipts;
-    struct listing *listings;
-    uint64_t last_question; /* receipts and listings */
+    struct question *questions;
+    uint64_t last_question; /* receipts too */
     uint64_t inbox_bytes;
     uint64_t inbox_dropped;
     uint64_t published;
@@ -110,9 +111,10 @@ void hub_publish(struct hub *h, const struct publication *p);
  * HUB_NO_TARGET: such a client never was. */
 enum hub_answer hub_send(struct hub *h, const struct target *target, struct msg *m, struct asker asker,
                          int64_t receipt_timeout);
-/* Asks clients to close; *count says how many. `reason` is UTF-8 of at most 123 bytes. */
+/* Asks clients to close; up.closed answers with how many closing handshakes began. `reason` is UTF-8 of at
+ * most 123 bytes. */
 enum hub_answer hub_close_clients(struct hub *h, const struct target *target, unsigned code,
-                                  const char *reason, uint64_t *count);
+                                  const char *reason, struct asker asker);
 /* Asks all shards for rows; up.listed answers. `target` NULL: everybody. */
 enum hub_answer hub_list(struct hub *h, const struct target *target, struct asker asker);
 /* Asks every client to leave, spread over `ms`. */
@@ -153,7 +155,8 @@ struct receipt *hub_new_receipt(struct hub *h, struct asker asker, struct msg *m
 /* Answers and frees the receipt if nothing more is to be learnt. */
 void hub_settle_receipt(struct hub *h, struct receipt *r);
 void hub_on_receipt(struct hub *h, const struct mail *mail);
-void hub_on_listed(struct hub *h, const struct mail *mail);
+/* What a shard says to a question. */
+void hub_on_answer(struct hub *h, const struct mail *mail);
 void hub_drop_questions(struct hub *h);
 void hub_drop_inbox(struct hub *h, struct channel *ch);
 

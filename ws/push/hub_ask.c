@@ -61,11 +61,9 @@ void hub_on_receipt(struct hub *h, const struct mail *mail)
 
 /* ---- whom a target means ---- */
 
-/* Fills in the letter's address and says which shards are to get it, and how many clients that makes. */
-static enum hub_answer address(struct hub *h, const struct target *target, struct mail *mail, bool *shards,
-                               uint64_t *count)
+/* Fills in the letter's address and says which shards are to get it. */
+static enum hub_answer address(struct hub *h, const struct target *target, struct mail *mail, bool *shards)
 {
-    *count = 0;
     if (target->kind == TARGET_CLIENT) {
         const struct client *c = hub_find_client(h, target->client);
         if (!hub_client_was_given(h, target->client))
@@ -75,7 +73,6 @@ static enum hub_answer address(struct hub *h, const struct target *target, struc
         mail->scope = SCOPE_CLIENT;
         mail->conn = c->conn;
         shards[c->conn.shard] = true;
-        *count = 1;
         return HUB_OK;
     }
     const struct channel *ch =
@@ -84,36 +81,19 @@ static enum hub_answer address(struct hub *h, const struct target *target, struc
         return HUB_OK;
     mail->scope = ch ? SCOPE_CHANNEL : SCOPE_ALL;
     mail->channel = ch ? ch->number : 0;
-    *count = ch ? ch->subscribers : h->client_count;
     for (uint32_t i = 0; i < h->shard_count; i++)
         shards[i] = (ch ? ch->per_shard : h->clients_per_shard)[i] > 0;
     return HUB_OK;
 }
 
-enum hub_answer hub_close_clients(struct hub *h, const struct target *target, unsigned code,
-                                  const char *reason, uint64_t *count)
-{
-    bool shards[SHARDS_MAX] = {false};
-    struct mail mail = {.kind = MAIL_CLOSE, .value = code};
-    enum hub_answer answer = address(h, target, &mail, shards, count);
-    struct msg *frame = *count ? msg_new_close(h->ws, code, reason) : NULL;
-    for (uint32_t i = 0; frame && i < h->shard_count; i++) {
-        if (!shards[i])
-            continue;
-        msg_ref(frame);
-        mail.ptr = frame;
-        hub_post(h, i, mail);
-    }
-    msg_unref(frame);
-    return answer;
-}
+/* ---- WS.LIST and WS.CLOSE: what all shards say, put together ---- */
 
-/* ---- WS.LIST ---- */
-
-struct listing {
+struct question {
     uint64_t number;
     struct asker asker;
-    uint32_t awaited;
+    enum mail_kind kind; /* of the letters that ask: MAIL_LIST or MAIL_CLOSE */
+    uint32_t awaited;    /* shards */
+    uint64_t closed;
     uint32_t count;
     UT_hash_handle hh;
     struct client_rows *rows[SHARDS_MAX];
@@ -126,70 +106,97 @@ static void free_rows(struct client_rows *rows)
     free(rows);
 }
 
-static void finish_listing(struct hub *h, struct listing *l)
+static void free_question(struct hub *h, struct question *q)
 {
-    h->up.listed(h->up.arg, l->asker, l->rows, l->count);
-    for (uint32_t i = 0; i < l->count; i++)
-        free_rows(l->rows[i]);
-    HASH_DEL(h->listings, l);
-    free(l);
+    for (uint32_t i = 0; i < q->count; i++)
+        free_rows(q->rows[i]);
+    HASH_DEL(h->questions, q);
+    free(q);
+}
+
+static void answer_if_complete(struct hub *h, struct question *q)
+{
+    if (q->awaited)
+        return;
+    if (q->kind == MAIL_LIST)
+        h->up.listed(h->up.arg, q->asker, q->rows, q->count);
+    else
+        h->up.closed(h->up.arg, q->asker, q->closed);
+    free_question(h, q);
+}
+
+/* Sends the letter to all shards of the target; the frame, if there is one, with a reference for each. */
+static enum hub_answer ask(struct hub *h, const struct target *target, struct mail mail, struct msg *frame,
+                           struct asker asker)
+{
+    bool shards[SHARDS_MAX] = {false};
+    enum hub_answer answer = address(h, target, &mail, shards);
+    if (answer != HUB_OK)
+        return answer;
+    struct question *q = calloc(1, sizeof *q);
+    if (!q)
+        abort();
+    q->number = mail.number = ++h->last_question;
+    q->asker = asker;
+    q->kind = mail.kind;
+    HASH_ADD(hh, h->questions, number, sizeof q->number, q);
+    for (uint32_t i = 0; i < h->shard_count; i++) {
+        if (!shards[i])
+            continue;
+        if (frame)
+            msg_ref(frame);
+        mail.ptr = frame;
+        q->awaited++;
+        hub_post(h, i, mail);
+    }
+    answer_if_complete(h, q);
+    return HUB_OK;
 }
 
 enum hub_answer hub_list(struct hub *h, const struct target *target, struct asker asker)
 {
     static const struct target everybody = {.kind = TARGET_ALL};
-    bool shards[SHARDS_MAX] = {false};
-    uint64_t clients;
-    struct mail mail = {.kind = MAIL_LIST, .number = h->last_question + 1};
-    enum hub_answer answer = address(h, target ? target : &everybody, &mail, shards, &clients);
-    if (answer != HUB_OK)
-        return answer;
-    struct listing *l = calloc(1, sizeof *l);
-    if (!l)
-        abort();
-    l->number = ++h->last_question;
-    l->asker = asker;
-    HASH_ADD(hh, h->listings, number, sizeof l->number, l);
-    for (uint32_t i = 0; i < h->shard_count; i++) {
-        if (!shards[i])
-            continue;
-        l->awaited++;
-        hub_post(h, i, mail);
-    }
-    if (l->awaited == 0)
-        finish_listing(h, l);
-    return HUB_OK;
+    return ask(h, target ? target : &everybody, (struct mail){.kind = MAIL_LIST}, NULL, asker);
 }
 
-void hub_on_listed(struct hub *h, const struct mail *mail)
+enum hub_answer hub_close_clients(struct hub *h, const struct target *target, unsigned code,
+                                  const char *reason, struct asker asker)
 {
-    struct listing *l;
-    HASH_FIND(hh, h->listings, &mail->number, sizeof mail->number, l);
-    if (!l) {
+    struct msg *frame = msg_new_close(h->ws, code, reason);
+    if (!frame)
+        abort();
+    enum hub_answer answer = ask(h, target, (struct mail){.kind = MAIL_CLOSE, .value = code}, frame, asker);
+    msg_unref(frame);
+    return answer;
+}
+
+void hub_on_answer(struct hub *h, const struct mail *mail)
+{
+    struct question *q;
+    HASH_FIND(hh, h->questions, &mail->number, sizeof mail->number, q);
+    if (!q) {
         free_rows(mail->ptr);
         return;
     }
     if (mail->ptr)
-        l->rows[l->count++] = mail->ptr;
-    if (--l->awaited == 0)
-        finish_listing(h, l);
+        q->rows[q->count++] = mail->ptr;
+    q->closed += mail->value;
+    q->awaited--;
+    answer_if_complete(h, q);
 }
 
 void hub_drop_questions(struct hub *h)
 {
     struct receipt *r;
     struct receipt *next_receipt;
-    struct listing *l;
-    struct listing *next_listing;
+    struct question *q;
+    struct question *next_question;
     HASH_ITER(hh, h->receipts, r, next_receipt)
     {
         free_receipt(h, r);
     }
-    HASH_ITER(hh, h->listings, l, next_listing)
+    HASH_ITER(hh, h->questions, q, next_question)
     {
-        for (uint32_t i = 0; i < l->count; i++)
-            free_rows(l->rows[i]);
-        HASH_DEL(h->listings, l);
-        free(l);
+        free_question(h, q);
     }
 }

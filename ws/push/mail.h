@@ -21,7 +21,7 @@ enum mail_kind {
     MAIL_ADOPT,       /* conn.fd was accepted; value: it came over a Unix socket */
     MAIL_REGISTERED,  /* conn is on `channel`; ptr: struct shared_name */
     MAIL_DELIVER,     /* ptr: struct msg, to `scope` */
-    MAIL_CLOSE,       /* ptr: struct msg, a close frame, to `scope`; value: the code */
+    MAIL_CLOSE,       /* ptr: struct msg, a close frame, to `scope`; value: the code; number: the question */
     MAIL_LIST,        /* rows of `scope`; number: the question */
     MAIL_RECEIPT_END, /* number: the receipt; whoever has not got it yet is late */
     MAIL_DRAIN,       /* number: milliseconds */
@@ -29,6 +29,7 @@ enum mail_kind {
     MAIL_REGISTER,       /* ptr: struct shared_name; number: the client */
     MAIL_GONE,           /* number: the client */
     MAIL_INBOUND,        /* number: the client; ptr: struct msg */
+    MAIL_CLOSED,         /* number: the question; value: closing handshakes begun */
     MAIL_LISTED,         /* number: the question; ptr: struct client_rows */
     MAIL_RECEIPT_BEGUN,  /* number: the receipt; value: queues that took the message */
     MAIL_RECEIPT_HANDED, /* number: the receipt; value: how many more have it */

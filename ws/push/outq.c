@@ -86,6 +86,8 @@ void outq_drop_unstarted(struct outq *q, outq_left left, void *arg)
             left(arg, m, false);
         msg_unref(m);
     }
+    if (q->count == 0)
+        release_ring(q);
 }
 
 static int fill_iov(const struct outq *q, struct iovec iov[IOV_COUNT], size_t *total)
@@ -127,8 +129,8 @@ ssize_t outq_write(struct outq *q, int fd, outq_left left, void *arg, unsigned *
         ++*calls;
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0)
-            return errno == EAGAIN || errno == EWOULDBLOCK ? sum : -1;
+        if (n < 0) /* what was written before the end is told first; the next call meets the end again */
+            return sum || errno == EAGAIN || errno == EWOULDBLOCK ? sum : -1;
         sum += n;
         written(q, (size_t)n, left, arg);
         if ((size_t)n < total)

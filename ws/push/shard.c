@@ -242,19 +242,22 @@ static void registered(struct shard *s, const struct mail *mail)
 struct closing {
     struct msg *frame;
     unsigned code;
+    uint32_t begun;
 };
 
 static void close_one(struct conn *c, void *arg)
 {
-    const struct closing *closing = arg;
+    struct closing *closing = arg;
+    closing->begun += c->state == CONN_OPEN && !c->io.reaping;
     conn_close(c, closing->code, closing->frame);
 }
 
 static void close_clients(struct shard *s, const struct mail *mail)
 {
-    struct closing closing = {mail->ptr, mail->value};
+    struct closing closing = {mail->ptr, mail->value, 0};
     each_client(s, mail, close_one, &closing);
     msg_unref(mail->ptr);
+    shard_post(s, (struct mail){.kind = MAIL_CLOSED, .number = mail->number, .value = closing.begun});
 }
 
 static void add_row(struct conn *c, void *arg)
