@@ -10,7 +10,8 @@ allowed() {
     shift
     for file in "$folder"/*.[ch] "$folder"/*.def; do
         [ -e "$file" ] || continue
-        for room in $(sed -n 's|^#include "\([a-z]*\)/.*|\1|p' "$file" | sort -u); do
+        rooms=$(sed -n 's|^#include "\([a-z]*\)/.*|\1|p' "$file" | sort -u)
+        for room in $rooms; do
             case " $* " in
             *" $room "*) ;;
             *)
@@ -33,13 +34,13 @@ allowed ws/ctl base client ctl
 allowed fcgi base wire client fcgi
 
 # wslay has one user, and the rooms that are pure functions do no input or output.
-for file in $(grep -l '<wslay' -r ws fcgi --include='*.[ch]' | grep -v '^ws/wire/websocket\.c$'); do
-    echo "$file uses wslay; only ws/wire/websocket.c does"
+if grep -r '<wslay' ws fcgi --include='*.[ch]' | grep -v '^ws/wire/websocket\.c:'; then
+    echo "only ws/wire/websocket.c uses wslay"
     bad=1
-done
-for file in $(grep -lE '<sys/(socket|epoll|uio)\.h>|<unistd\.h>' -r ws/wire --include='*.[ch]'); do
-    echo "$file does input or output; ws/wire is pure functions"
+fi
+if grep -rE '<sys/(socket|epoll|uio)\.h>|<unistd\.h>' ws/wire --include='*.[ch]'; then
+    echo "ws/wire is pure functions: no input or output"
     bad=1
-done
+fi
 [ $bad -eq 0 ] && echo "layers: in order"
 exit $bad

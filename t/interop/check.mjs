@@ -1,8 +1,8 @@
 /*
  * What the Node programs of this folder share: checks, the site's addresses, a browser, a worker of one's own.
  *
- * A check is an async function with a sentence that says what is true when it returns. Every wait is for a condition, with
- * a deadline. run.sh sets WSPUSH_PORT, WSPUSH_SITE (the directory with the sockets), WSPUSH_TMP and WSPUSH_BUILD.
+ * A check is an async function with a sentence that says what is true when it returns. Every wait is for a condition,
+ * with a deadline. run.sh sets WSPUSH_PORT, WSPUSH_SITE (the directory with the sockets), WSPUSH_TMP and WSPUSH_BUILD.
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";

@@ -1,6 +1,8 @@
 /* npm's ioredis on the control socket. */
 import Redis from "ioredis";
-import { Browser, CONTROL, assert, check, equal, main, until, versionOf, withBrowser, withWorker, within } from "./check.mjs";
+import {
+  Browser, CONTROL, assert, check, equal, main, until, versionOf, withBrowser, withWorker, within,
+} from "./check.mjs";
 
 async function withRedis(options, body) {
   const redis = new Redis({ path: CONTROL, lazyConnect: true, ...options });
@@ -42,8 +44,10 @@ checkWith("pipeline() and multi()", {}, (redis) => withBrowser("io2", async (pag
     pipeline.publish("io2", `message ${i}`);
   equal(await pipeline.exec(), Array(1000).fill([null, 1]));
   equal(await page.hear(1000), Array.from({ length: 1000 }, (_, i) => `message ${i}`));
-  equal(await redis.multi().publish("io2", "a").call("WS.COUNT", "io2").ping().exec(), [[null, 1], [null, 0], [null, "PONG"]]);
-  const [good, bad, after] = await redis.pipeline().publish("io2", "b").publish("bad#name", "x").publish("io2", "c").exec();
+  equal(await redis.multi().publish("io2", "a").call("WS.COUNT", "io2").ping().exec(),
+    [[null, 1], [null, 0], [null, "PONG"]]);
+  const [good, bad, after] =
+    await redis.pipeline().publish("io2", "b").publish("bad#name", "x").publish("io2", "c").exec();
   equal([good, after, /BADNAME/.test(bad[0].message)], [[null, 1], [null, 1], true]);
   await redis.multi({ pipeline: false });
   await redis.publish("io2", "d");
@@ -107,7 +111,10 @@ checkWith("ping, echo, info, client, a connection's name", { connectionName: "io
 });
 
 check("a password is an error of every command, a database that there is not an event", async () => {
-  for (const [options, word, answer] of [[{ password: "secret" }, /no password/, "error"], [{ db: 1 }, /only database 0/, 0]]) {
+  for (const [options, word, answer] of [
+    [{ password: "secret" }, /no password/, "error"],
+    [{ db: 1 }, /only database 0/, 0],
+  ]) {
     const redis = new Redis({ path: CONTROL, retryStrategy: null, ...options });
     const errors = [];
     redis.on("error", (error) => errors.push(error.message));
@@ -119,8 +126,9 @@ check("a password is an error of every command, a database that there is not an 
 });
 
 check("reconnects by itself when the worker was restarted, and when it was killed; what waited is sent", () =>
-  withWorker("io-restart", (worker) =>
-    withRedis({ path: worker.control, retryStrategy: () => 50, maxRetriesPerRequest: null, connectionName: "again" }, async (redis) => {
+  withWorker("io-restart", (worker) => {
+    const options = { path: worker.control, retryStrategy: () => 50, maxRetriesPerRequest: null, connectionName: "again" };
+    return withRedis(options, async (redis) => {
       for (const how of ["SIGTERM", "SIGKILL"]) {
         equal(await redis.publish("a", "hi"), 0);
         const waiting = redis.call("WS.WAIT", "a"); // is sent again by itself
@@ -136,6 +144,7 @@ check("reconnects by itself when the worker was restarted, and when it was kille
         page.ws.terminate();
         equal([redis.status, await redis.client("GETNAME")], ["ready", "again"]);
       }
-    })));
+    });
+  }));
 
 main(versionOf("ioredis"));

@@ -40,7 +40,8 @@ for (const RESP of [3, 2]) {
 
   both("multi() with exec and with execAsPipeline", (client, channel) =>
     withBrowser(channel, async (page) => {
-      equal(await client.multi().publish(channel, "a").publish(channel, "b").addCommand(["WS.COUNT", channel]).exec(), [1, 1, 0]);
+      equal(await client.multi().publish(channel, "a").publish(channel, "b").addCommand(["WS.COUNT", channel]).exec(),
+        [1, 1, 0]);
       equal(await client.multi().publish(channel, "c").ping().execAsPipeline(), [1, "PONG"]);
       equal(await page.hear(3), ["a", "b", "c"]);
     }));
@@ -50,7 +51,8 @@ for (const RESP of [3, 2]) {
       const [recipients, id] = await client.sendCommand(["WS.SEND", channel, "text"]);
       equal([recipients, /^\d+-1$/.test(id)], [1, true]);
       equal((await client.sendCommand(["ws.send", channel, Buffer.from([0, 255, 13, 10]), "binary"]))[0], 1);
-      const [, , outcomes, failures] = await client.sendCommand(["WS.SEND", channel, "x", "WAIT", "handed", "TIMEOUT", "5000"]);
+      const waited = ["WS.SEND", channel, "x", "WAIT", "handed", "TIMEOUT", "5000"];
+      const [, , outcomes, failures] = await client.sendCommand(waited);
       equal(RESP === 3 ? { ...outcomes } : outcomes, RESP === 3 ? { handed: 1 } : ["handed", 1]);
       equal(failures, []);
       equal(await page.hear(3), ["text", Buffer.from([0, 255, 13, 10]), "x"]);
@@ -79,7 +81,8 @@ for (const RESP of [3, 2]) {
       await until(async () => await client.sendCommand(["WS.COUNT", channel]) === 1, "the second message");
       isMessage(await client.sendCommand(["WS.READ", `@client:${got[0]}`]), [channel, "text", "second"]);
       const [row] = await client.sendCommand(["WS.LIST", channel]);
-      const fields = RESP === 3 ? { ...row } : Object.fromEntries(row.flatMap((v, i) => (i % 2 ? [] : [[v, row[i + 1]]])));
+      const pairs = (flat) => Object.fromEntries(flat.flatMap((v, i) => (i % 2 ? [] : [[v, flat[i + 1]]])));
+      const fields = RESP === 3 ? { ...row } : pairs(row);
       equal([fields.client, fields.channels, fields.msgs_in, fields.address], [got[0], [channel], 2, "127.0.0.1"]);
       equal(await client.sendCommand(["WS.CLOSE", `@client:${got[0]}`, "4000", "done"]), 1);
       equal(await page.end(), [4000, "done"]);

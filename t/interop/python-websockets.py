@@ -118,7 +118,8 @@ async def closes(connect, channel):
 
 @both_ways("WS.CLOSE's code and reason arrive")
 async def is_closed(connect, channel):
-    for code, reason in ((1000, ""), (1000, "done"), (1001, "away"), (3000, "a" * 123), (4000, "房间"), (4999, "🙂")):
+    ends = ((1000, ""), (1000, "done"), (1001, "away"), (3000, "a" * 123), (4000, "房间"), (4999, "🙂"))
+    for code, reason in ends:
         async with connect(channel) as ws:
             equal(await operator("WS.CLOSE", channel, code, reason), 1)
             equal(await closed(ws), (code, reason))
@@ -130,9 +131,9 @@ async def is_closed(connect, channel):
 
 @both_ways("a message over the limit: 1009, also while more is being sent")
 async def too_big(connect, channel):
-    for path, size in ((f"echo/{channel}", 1024 * 1024 + 1), (f"echo/{channel}", 16 * 1024 * 1024), (f"small/{channel}", 1025)):
+    for kind, size in (("echo", 1024 * 1024 + 1), ("echo", 16 * 1024 * 1024), ("small", 1025)):
         for _ in range(5):
-            async with connect(path) as ws:
+            async with connect(f"{kind}/{channel}") as ws:
                 try:
                     await ws.send(b"x" * size)
                 except ConnectionClosed:

@@ -80,6 +80,11 @@ static void expect_info(const char *field, long long value)
         ck_abort_msg("%s does not become %lld but %lld", field, value, info(field));
 }
 
+static int send_text(struct resp *r, const char *text)
+{
+    return resp_send_raw(r, text, strlen(text));
+}
+
 static bool has_read_all(void *arg)
 {
     int unread = 0;
@@ -963,7 +968,7 @@ START_TEST(order_of_replies)
     begin("threads = 2\n");
     struct wsclient *c = visit("/test/");
     struct resp *waiting = operator_new();
-    ck_assert(resp_send_raw(waiting, "PING\r\nWS.WAIT test\r\nWS.LIST nobody\r\nECHO behind\r\n", 49) == 0);
+    ck_assert(send_text(waiting, "PING\r\nWS.WAIT test\r\nWS.LIST nobody\r\nECHO behind\r\n") == 0);
     resp_expect_next(waiting, "PONG");
     resp_expect(control, "ECHO \"others go on\"", "\"others go on\"");
     struct pollfd p = {.fd = resp_fd(waiting), .events = POLLIN};
@@ -972,7 +977,7 @@ START_TEST(order_of_replies)
     resp_expect_next(waiting, "[\"c1\", \"test\", \"text\", \"now\", *");
     resp_expect_next(waiting, "[]");
     resp_expect_next(waiting, "\"behind\"");
-    ck_assert(resp_send_raw(waiting, "WS.LIST\r\nPUBLISH test x\r\nWS.LIST test\r\nPING\r\n", 46) == 0);
+    ck_assert(send_text(waiting, "WS.LIST\r\nPUBLISH test x\r\nWS.LIST test\r\nPING\r\n") == 0);
     resp_expect_next(waiting, "[[\"client\", \"c1\"*");
     resp_expect_next(waiting, "1");
     resp_expect_next(waiting, "[[\"client\", \"c1\"*");
@@ -988,8 +993,7 @@ START_TEST(half_closed)
 {
     begin(NULL);
     struct resp *r = operator_new();
-    ck_assert(resp_send_raw(r, PIPELINE "WS.WAIT nobody TIMEOUT 50\r\nPING\r\n", sizeof PIPELINE - 1 + 33) ==
-              0);
+    ck_assert(send_text(r, PIPELINE "WS.WAIT nobody TIMEOUT 50\r\nPING\r\n") == 0);
     shutdown(resp_fd(r), SHUT_WR);
     expect_pipeline(r);
     resp_expect_next(r, "[\"timeout\"]");
@@ -1117,7 +1121,7 @@ START_TEST(endless)
     resp_expect_end(r);
     resp_free(r);
     r = operator_new();
-    ck_assert(resp_send_raw(r, "*3\r\n$7\r\nPUBLISH\r\n$4\r\ntest\r\n$4294967295\r\n", 43) == 0);
+    ck_assert(send_text(r, "*3\r\n$7\r\nPUBLISH\r\n$4\r\ntest\r\n$4294967295\r\n") == 0);
     for (int i = 0; i < 64; i++)
         ck_assert(resp_send_raw(r, block, 1 << 20) == 0);
     until_read(r);
@@ -1125,11 +1129,11 @@ START_TEST(endless)
     resp_free(r);
     /* arguments within the limit, but more of them than any command needs */
     r = operator_new();
-    ck_assert(resp_send_raw(r, "*64\r\n", 5) == 0);
+    ck_assert(send_text(r, "*64\r\n") == 0);
     bool went = true;
     for (int i = 0; i < 64 && went; i++)
-        went = resp_send_raw(r, "$1048576\r\n", 10) == 0 && resp_send_raw(r, block, 1 << 20) == 0 &&
-               resp_send_raw(r, "\r\n", 2) == 0;
+        went = send_text(r, "$1048576\r\n") == 0 && resp_send_raw(r, block, 1 << 20) == 0 &&
+               send_text(r, "\r\n") == 0;
     resp_expect_next(r, "-ERR Protocol error: the request is too big");
     resp_free(r);
     expect_info("operators", 1);
@@ -1296,7 +1300,7 @@ START_TEST(many_errors)
     long long before = info("used_memory");
     for (int i = 0; i < 3000; i++) {
         struct resp *r = operator_new();
-        ck_assert(resp_send_raw(r, i % 2 ? "*2147483647\r\n" : "POST / HTTP/1.1\r\n", i % 2 ? 13 : 17) == 0);
+        ck_assert(send_text(r, i % 2 ? "*2147483647\r\n" : "POST / HTTP/1.1\r\n") == 0);
         resp_free(r);
         if (i % 100 == 0) {
             resp_expect(control, "PUBLISH witness x", "1");

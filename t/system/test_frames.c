@@ -743,7 +743,7 @@ END_TEST
 START_TEST(unread_pings)
 {
     enum { PINGS = 100000, SIZE = 8 };
-    char text[SIZE + 1];
+    char text[16];
     unsigned char *stream = malloc(PINGS * (SIZE + 14));
     size_t n = 0;
     ck_assert(stream != NULL);

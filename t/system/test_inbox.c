@@ -539,7 +539,7 @@ END_TEST
 START_TEST(lost_in_all)
 {
     enum { CHANNELS = 30, EACH = 40, SIZE = 1000 };
-    char path[16], text[SIZE + 1];
+    char path[32], text[SIZE + 1];
     memset(text, 'x', SIZE);
     text[SIZE] = '\0';
     begin(2, "inbox_total = 64k\n");

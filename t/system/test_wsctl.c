@@ -360,7 +360,7 @@ START_TEST(info)
     begin(NULL);
     expect(run("info", NULL), 0, NULL, NULL);
     ck_assert_ptr_nonnull(strstr(out(), "redis_version:"));
-    ck_assert_ptr_null(strchr(out(), '\r'));
+    ck_assert_ptr_null(strstr(out(), "\\x"));
     expect(run("info", "--json", NULL), 0, NULL, NULL);
     expect_json_lines(1);
     ck_assert_ptr_nonnull(strstr(out(), "\"redis_version\":\""));
@@ -689,9 +689,8 @@ static void *read_lines(void *arg)
     return NULL;
 }
 
-static void pour_lines(int clients, int slow_ones)
+static void pour_lines(int lines, int clients, int slow_ones)
 {
-    int lines = line_count();
     struct reader *readers = calloc((size_t)clients, sizeof *readers);
     struct buf input = {0};
     char line[200];
@@ -722,7 +721,7 @@ static void pour_lines(int clients, int slow_ones)
 START_TEST(lines_to_a_hundred)
 {
     begin(NULL);
-    pour_lines(100, 0);
+    pour_lines(line_count(), 100, 0);
     end();
 }
 END_TEST
@@ -731,7 +730,7 @@ END_TEST
 START_TEST(lines_to_three)
 {
     begin("out_slow = 64k\nout_limit = 256k\n");
-    pour_lines(3, 1);
+    pour_lines(100000, 3, 1);
     end();
 }
 END_TEST
@@ -856,22 +855,38 @@ START_TEST(list)
 }
 END_TEST
 
+/* By number, in whatever order the worker names them, and whatever they are called. */
+START_TEST(list_in_order)
+{
+    struct false_worker *worker =
+        begin_false("*4\r\n*2\r\n$6\r\nclient\r\n$3\r\nc10\r\n*2\r\n$6\r\nclient\r\n$2\r\nc9\r\n"
+                    "*2\r\n$6\r\nclient\r\n$2\r\nc2\r\n*4\r\n$6\r\nclient\r\n$3\r\nc11\r\n"
+                    "$4\r\nuser\r\n$3\r\na\033b\r\n");
+    expect(run("list", "-q", NULL), 0, "c2\nc9\nc10\nc11\n", NULL);
+    expect_begins(run("list", NULL), 0, "CLIENT  USER    CHANNELS  ");
+    ck_assert_ptr_nonnull(strstr(out(), "\nc11     a\\x1bb  -  "));
+    end_false(worker);
+}
+END_TEST
+
 START_TEST(close_clients)
 {
     begin(NULL);
     struct wsclient *a = visit("/test/");
     struct wsclient *b = visit("/test/");
     struct wsclient *c = visit("/chat/");
-    expect(run("close", "test", NULL), 0, "closing 2 clients\n", NULL);
-    ck_assert_str_eq(wsclient_expect_close(a, 1000), "");
-    wsclient_expect_close(b, 1000);
-    expect(run("close", "--client", "c3", "4001", "go \303\244way", NULL), 0, "closing 1 client\n", NULL);
-    ck_assert_str_eq(wsclient_expect_close(c, 4001), "go \303\244way");
-    expect(run("close", "test", "--json", NULL), 0, "{\"closing\":0}\n", "no client on 'test'");
-    expect(run("close", "test", "--strict", NULL), 1, NULL, "no client on 'test'");
+    expect(run("close", "tset", "--json", NULL), 0, "{\"closing\":0}\n",
+           "no client on 'tset'; clients are on: test (2)");
+    expect(run("close", "tset", "--strict", NULL), 1, "closing 0 clients\n", "no client on 'tset'");
     expect(run("close", "--client", "c9", NULL), 1, "", "NOTARGET");
     expect(run("close", "test", "12", NULL), 2, "", "not a close code");
     expect(run("close", "test", "1005", NULL), 7, "", "ERR");
+    expect(run("close", "test", NULL), 0, "closing 2 clients\n", NULL);
+    ck_assert_str_eq(wsclient_expect_close(a, 1000), "");
+    wsclient_expect_close(b, 1000);
+    expect(run("close", "--strict", "--client", "c3", "4001", "go \303\244way", NULL), 0,
+           "closing 1 client\n", NULL);
+    ck_assert_str_eq(wsclient_expect_close(c, 4001), "go \303\244way");
     wsclient_free(a);
     wsclient_free(b);
     wsclient_free(c);
@@ -1213,6 +1228,7 @@ int main(void)
     tcase_add_test(tc, interrupted_wait);
     tcase_add_test(tc, broken_pipe);
     tcase_add_test(tc, list);
+    tcase_add_test(tc, list_in_order);
     tcase_add_test(tc, close_clients);
     tcase_add_test(tc, terminal_is_not_driven);
     tcase_add_test(tc, error_replies);

@@ -85,8 +85,6 @@ static void add_cell(struct buf *out, enum form form, const struct wspush_value 
     struct wspush_value item;
     if (value->kind == WSPUSH_NUMBER && form == AGE)
         add_age(out, value->number);
-    else if (value->kind == WSPUSH_NUMBER && form == PING && value->number < 0)
-        buf_addc(out, '-');
     else if (value->kind == WSPUSH_NUMBER)
         buf_addf(out, form == PING ? "%lldms" : "%lld", (long long)value->number);
     else if (value->kind == WSPUSH_TEXT && value->len)

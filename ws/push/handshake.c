@@ -126,11 +126,8 @@ static int judge(struct conn *c, struct http_request *r, char channel[CHANNEL_NA
                  size_t *channel_len, const char **detail)
 {
     struct world *world = c->shard->world;
-    if (is_trusted(c)) {
-        take_real_ip(c, r);
-    } else {
+    if (!is_trusted(c))
         r->channel = r->forwarded_proto = (struct http_text){0};
-    }
     *detail = find_channel(r, channel, channel_len);
     if (*detail)
         return -ERR_CHANNEL_NAME;
@@ -172,6 +169,8 @@ static void on_head(struct conn *c, size_t len)
     size_t channel_len = 0;
     const char *detail = NULL;
     int error = http_parse_upgrade(c->handshake->bytes.data, len, &r);
+    if (is_trusted(c))
+        take_real_ip(c, &r);
     if (error == 0)
         error = judge(c, &r, channel, &channel_len, &detail);
     if (error < 0)

@@ -1,0 +1,322 @@
+/* The hub among shards and an engine that are made up: who is on which channel, in what order messages go,
+ * what becomes of them. */
+#include "fake_world.h"
+
+/* ---- registration ---- */
+
+START_TEST(a_client_is_registered_before_it_is_told)
+{
+    uint64_t number = come(1, "test");
+    ck_assert_uint_eq(hub.client_count, 1);
+    publish(1, "test", "caused by onopen", 0);
+    engine_answers(NULL);
+    /* the order of the letters is the order at the client: the 101 leaves before the message */
+    expect_registered(1, number, "test");
+    expect_delivery(1, "caused by onopen");
+    expect_told("published 1: 1 got 7-1\n");
+}
+END_TEST
+
+START_TEST(channels_have_numbers)
+{
+    uint64_t a = come(0, "a");
+    uint64_t b = come(1, "b");
+    uint64_t c = come(1, "a");
+    uint32_t number_a = expect_registered(0, a, "a");
+    uint32_t number_b = expect_registered(1, b, "b");
+    ck_assert_uint_ne(number_a, number_b);
+    ck_assert_uint_eq(expect_registered(1, c, "a"), number_a);
+    leave(0, a);
+    leave(1, c);
+    ck_assert_uint_eq(hub.client_count, 1);
+    ck_assert_ptr_null(hub_find_channel(&hub, "a", 1));
+    /* an empty channel's number is given out again */
+    uint64_t d = come(0, "d");
+    ck_assert_uint_eq(expect_registered(0, d, "d"), number_a);
+}
+END_TEST
+
+START_TEST(many_channels_come_and_go)
+{
+    char name[20];
+    for (int round = 0; round < 3; round++) {
+        uint64_t first = atomic_load(&world.last_client) + 1;
+        for (int i = 0; i < 1000; i++) {
+            snprintf(name, sizeof name, "room/%d", i);
+            join((uint32_t)i % SHARDS, name);
+        }
+        for (int i = 0; i < 1000; i++)
+            leave((uint32_t)i % SHARDS, first + (uint64_t)i);
+        ck_assert_uint_eq(hub.client_count, 0);
+        ck_assert_uint_eq(hub.number_count, 1000);
+        ck_assert_ptr_null(hub.channels);
+        ck_assert_ptr_null(hub.clients);
+    }
+}
+END_TEST
+
+START_TEST(who_was_never_there_cannot_go)
+{
+    join(0, "test");
+    leave(0, 99);
+    ck_assert_uint_eq(hub.client_count, 1);
+}
+END_TEST
+
+/* ---- publishing ---- */
+
+START_TEST(nothing_is_delivered_before_the_engine_answers)
+{
+    join(0, "a");
+    join(1, "a");
+    join(1, "b");
+    publish(1, "a", "first", 0);
+    publish(2, "b", "second", 0);
+    publish(3, "a", "third", 0);
+    expect_no_letters();
+    expect_told("");
+    engine_answers(NULL);
+    expect_delivery(0, "first");
+    expect_delivery(1, "first");
+    expect_told("published 1: 2 got 7-1\n");
+    expect_no_letters();
+    engine_answers(NULL);
+    engine_answers(NULL);
+    expect_told("published 2: 1 got 7-2\npublished 3: 2 got 7-3\n");
+    expect_delivery(0, "third");
+    expect_delivery(1, "second");
+    expect_delivery(1, "third");
+}
+END_TEST
+
+/* Recipients are those who are there when the engine has answered. */
+START_TEST(clients_come_and_go_while_the_engine_works)
+{
+    uint64_t early = join(0, "test");
+    publish(1, "test", "hello", 0);
+    uint64_t late = join(1, "test");
+    leave(0, early);
+    engine_answers(NULL);
+    expect_delivery(1, "hello");
+    expect_told("published 1: 1 got 7-1\n");
+    publish(2, "test", "nobody", 0);
+    leave(1, late);
+    engine_answers(NULL);
+    expect_told("published 2: 0 got 7-2\n");
+}
+END_TEST
+
+START_TEST(only_shards_with_subscribers_get_a_letter)
+{
+    join(0, "a");
+    join(1, "b");
+    publish(1, "b", "hello", 0);
+    engine_answers(NULL);
+    struct mail mail = expect_delivery(1, "hello");
+    ck_assert_int_eq(mail.scope, SCOPE_CHANNEL);
+    ck_assert_uint_eq(mail.channel, hub_find_channel(&hub, "b", 1)->number);
+    publish(2, "nobody/here", "hello", 0);
+    engine_answers(NULL);
+    expect_told("published 1: 1 got 7-1\npublished 2: 0 got 7-2\n");
+}
+END_TEST
+
+START_TEST(what_the_engine_refuses_goes_nowhere)
+{
+    join(0, "test");
+    publish(1, "test", "lost", 0);
+    publish(2, "test", "lost too", 1000);
+    publish(3, "test", "kept", 0);
+    engine_answers("STORE disk full");
+    engine_answers("STORE disk full");
+    engine_answers(NULL);
+    expect_told("published 1: 0 got 0-0 STORE disk full\npublished 2: 0 got 0-0 STORE disk full\n"
+                "published 3: 1 got 7-1\n");
+    expect_delivery(0, "kept");
+}
+END_TEST
+
+START_TEST(messages_of_clients_are_published_where_that_is_the_rule)
+{
+    config->channel.inbound = INBOUND_PUBLISH;
+    uint64_t one = join(0, "test");
+    uint64_t other = join(1, "test");
+    client_says(one, "from one");
+    client_says(other, "from the other");
+    expect_no_letters();
+    leave(0, one);
+    client_says(one, "from nobody");
+    engine_answers(NULL);
+    engine_answers(NULL);
+    expect_delivery(1, "from one");
+    expect_delivery(1, "from the other");
+    expect_told("published 0: 1 got 7-1\npublished 0: 1 got 7-2\n"); /* to no asker: fd -1 */
+}
+END_TEST
+
+/* ---- past the engine ---- */
+
+static enum hub_answer send_past(uint64_t slot_number, struct target target, const char *text,
+                                 int64_t receipt_timeout)
+{
+    struct msg *m = hub_message(&hub, true, text, strlen(text));
+    enum hub_answer answer = hub_send(&hub, &target, m, slot(slot_number), receipt_timeout);
+    msg_unref(m);
+    return answer;
+}
+
+START_TEST(to_one_client)
+{
+    uint64_t one = join(0, "test");
+    uint64_t other = join(1, "test");
+    ck_assert_int_eq(send_past(1, to_client(other), "for you", 0), HUB_OK);
+    struct mail mail = expect_delivery(1, "for you");
+    ck_assert_int_eq(mail.scope, SCOPE_CLIENT);
+    ck_assert(mail.conn.shard == 1 && mail.conn.fd == (int)other && mail.conn.gen == 1);
+    leave(0, one);
+    ck_assert_int_eq(send_past(2, to_client(one), "too late", 0), HUB_OK);
+    ck_assert_int_eq(send_past(3, to_client(one), "too late", 1000), HUB_OK);
+    ck_assert_int_eq(send_past(4, to_client(99), "never", 0), HUB_NO_TARGET);
+    ck_assert_int_eq(send_past(5, to_client(0), "never", 0), HUB_NO_TARGET);
+    expect_told("published 1: 1 got 0-0\npublished 2: 0 got 0-0\npublished 3: 0 got 0-0\n");
+}
+END_TEST
+
+START_TEST(to_everybody)
+{
+    struct target all = {.kind = TARGET_ALL};
+    ck_assert_int_eq(send_past(1, all, "nobody", 0), HUB_OK);
+    join(1, "a");
+    join(1, "b");
+    ck_assert_int_eq(send_past(2, all, "all", 0), HUB_OK);
+    ck_assert_int_eq(expect_delivery(1, "all").scope, SCOPE_ALL);
+    join(0, "c");
+    ck_assert_int_eq(send_past(3, all, "more", 0), HUB_OK);
+    expect_delivery(0, "more");
+    expect_delivery(1, "more");
+    expect_told("published 1: 0 got 0-0\npublished 2: 2 got 0-0\npublished 3: 3 got 0-0\n");
+}
+END_TEST
+
+/* ---- WS.LIST, drain, too much ---- */
+
+static void answer_list(int shard, uint64_t client)
+{
+    struct mail asked = next_letter(shard, MAIL_LIST);
+    struct client_rows *rows = client ? calloc(1, sizeof *rows + sizeof rows->rows[0]) : NULL;
+    if (rows) {
+        rows->count = 1;
+        rows->rows[0] = (struct client_row){.client = client, .channel = shared_name_new("x", 1)};
+    }
+    say((struct mail){
+        .kind = MAIL_LISTED, .conn = {.shard = (uint32_t)shard}, .number = asked.number, .ptr = rows});
+}
+
+START_TEST(lists)
+{
+    struct target nobody = to_channel("nobody/here");
+    struct target b = to_channel("b");
+    struct target gone = to_client(1);
+    struct target never = to_client(99);
+    leave(0, join(0, "a"));
+    uint64_t one = join(0, "a");
+    uint64_t other = join(1, "b");
+    ck_assert_int_eq(hub_list(&hub, NULL, slot(1)), HUB_OK);
+    ck_assert_int_eq(hub_list(&hub, &b, slot(2)), HUB_OK);
+    ck_assert_int_eq(hub_list(&hub, &nobody, slot(3)), HUB_OK);
+    ck_assert_int_eq(hub_list(&hub, &gone, slot(4)), HUB_OK);
+    ck_assert_int_eq(hub_list(&hub, &never, slot(5)), HUB_NO_TARGET);
+    expect_told("listed 3:\nlisted 4:\n");
+    answer_list(1, other);
+    answer_list(1, other);
+    expect_told("listed 2: c3\n");
+    answer_list(0, one);
+    expect_told("listed 1: c3 c2\n");
+    /* one that has no memory for its rows, and one that nobody asked for */
+    ck_assert_int_eq(hub_list(&hub, NULL, slot(6)), HUB_OK);
+    answer_list(0, 0);
+    answer_list(1, other);
+    expect_told("listed 6: c3\n");
+    say((struct mail){.kind = MAIL_LISTED, .number = 999});
+    ck_assert_int_eq(hub_list(&hub, NULL, slot(7)), HUB_OK); /* and one that is never answered */
+    next_letter(0, MAIL_LIST);
+    answer_list(1, other);
+}
+END_TEST
+
+START_TEST(draining)
+{
+    hub_drain(&hub, 5000);
+    ck_assert(atomic_load(&world.draining));
+    ck_assert_uint_eq(next_letter(0, MAIL_DRAIN).number, 5000);
+    ck_assert_uint_eq(next_letter(1, MAIL_DRAIN).number, 5000);
+}
+END_TEST
+
+/* Publishers wait while too much is queued, wherever it is, and go on by themselves. */
+START_TEST(too_much_is_queued)
+{
+    config->out_total = 1000;
+    hub_measure(&hub);
+    ck_assert(!atomic_load(&world.congested));
+    atomic_store(&shard_counters[1].out_bytes, 1001);
+    hub_measure(&hub);
+    ck_assert(atomic_load(&world.congested));
+    atomic_store(&shard_counters[1].out_bytes, 500);
+    pass(100); /* nobody has to ask again */
+    ck_assert(!atomic_load(&world.congested));
+    join(0, "test");
+    char text[502] = {0};
+    memset(text, 'x', 501);
+    publish(1, "test", text, 0);
+    engine_answers(NULL);
+    hub_measure(&hub); /* what is on its way counts too */
+    ck_assert(atomic_load(&world.congested));
+    expect_delivery(0, text);
+    pass(100);
+    ck_assert(!atomic_load(&world.congested));
+    expect_told("published 1: 1 got 7-1\n");
+}
+END_TEST
+
+START_TEST(too_many_letters_wait)
+{
+    struct mail mail = {.kind = MAIL_LIST};
+    for (int i = 0; i < 60000; i++)
+        mailbox_post(&boxes[0], &mail);
+    hub_measure(&hub);
+    ck_assert(atomic_load(&world.congested));
+    const void *batch;
+    mailbox_take(&boxes[0], &batch);
+    pass(100);
+    ck_assert(!atomic_load(&world.congested));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("hub");
+    TCase *tc = tcase_create("hub");
+    tcase_add_checked_fixture(tc, make_world, end_world);
+    tcase_add_test(tc, a_client_is_registered_before_it_is_told);
+    tcase_add_test(tc, channels_have_numbers);
+    tcase_add_test(tc, many_channels_come_and_go);
+    tcase_add_test(tc, who_was_never_there_cannot_go);
+    tcase_add_test(tc, nothing_is_delivered_before_the_engine_answers);
+    tcase_add_test(tc, clients_come_and_go_while_the_engine_works);
+    tcase_add_test(tc, only_shards_with_subscribers_get_a_letter);
+    tcase_add_test(tc, what_the_engine_refuses_goes_nowhere);
+    tcase_add_test(tc, messages_of_clients_are_published_where_that_is_the_rule);
+    tcase_add_test(tc, to_one_client);
+    tcase_add_test(tc, to_everybody);
+    tcase_add_test(tc, lists);
+    tcase_add_test(tc, draining);
+    tcase_add_test(tc, too_much_is_queued);
+    tcase_add_test(tc, too_many_letters_wait);
+    suite_add_tcase(s, tc);
+    SRunner *runner = srunner_create(s);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

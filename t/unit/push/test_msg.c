@@ -1,0 +1,154 @@
+/* Messages: the frame that goes out, byte for byte, and the references that keep it. */
+#include "push/msg.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
+#include "../heap.h"
+
+static struct websocket *ws;
+
+static void make_codec(void)
+{
+    ws = websocket_new();
+}
+
+static void free_codec(void)
+{
+    websocket_free(ws);
+}
+
+static void expect_frame(struct msg *take_m, const char *header, size_t header_len, const char *payload,
+                         size_t len)
+{
+    ck_assert_ptr_nonnull(take_m);
+    ck_assert_uint_eq(take_m->len, len);
+    ck_assert_uint_eq(msg_frame_len(take_m), header_len + len);
+    ck_assert_mem_eq(msg_frame(take_m), header, header_len);
+    ck_assert(len == 0 || memcmp(msg_frame(take_m) + header_len, payload, len) == 0);
+    msg_unref(take_m);
+}
+
+START_TEST(frames)
+{
+    char *big = calloc(1, 70000);
+    expect_frame(msg_new(ws, WEBSOCKET_TEXT, "hello", 5), "\x81\x05", 2, "hello", 5);
+    expect_frame(msg_new(ws, WEBSOCKET_BINARY, "\0\xff", 2), "\x82\x02", 2, "\0\xff", 2);
+    expect_frame(msg_new(ws, WEBSOCKET_TEXT, NULL, 0), "\x81\x00", 2, "", 0);
+    expect_frame(msg_new(ws, WEBSOCKET_PING, NULL, 0), "\x89\x00", 2, "", 0);
+    expect_frame(msg_new(ws, WEBSOCKET_PONG, "x", 1), "\x8a\x01", 2, "x", 1);
+    expect_frame(msg_new(ws, WEBSOCKET_TEXT, big, 125), "\x81\x7d", 2, big, 125);
+    expect_frame(msg_new(ws, WEBSOCKET_TEXT, big, 126), "\x81\x7e\x00\x7e", 4, big, 126);
+    expect_frame(msg_new(ws, WEBSOCKET_TEXT, big, 65535), "\x81\x7e\xff\xff", 4, big, 65535);
+    expect_frame(msg_new(ws, WEBSOCKET_TEXT, big, 65536), "\x81\x7f\0\0\0\0\0\1\0\0", 10, big, 65536);
+    expect_frame(msg_new_raw("HTTP/1.1 101", 12), "", 0, "HTTP/1.1 101", 12);
+    expect_frame(msg_new_raw(NULL, 0), "", 0, "", 0);
+    free(big);
+}
+END_TEST
+
+START_TEST(close_frames)
+{
+    expect_frame(msg_new_close(ws, 0, "not said"), "\x88\x00", 2, "", 0);
+    expect_frame(msg_new_close(ws, 1000, ""), "\x88\x02", 2, "\x03\xe8", 2);
+    expect_frame(msg_new_close(ws, 4999, "bye"), "\x88\x05", 2,
+                 "\x13\x87"
+                 "bye",
+                 5);
+}
+END_TEST
+
+/* A reason that is too long ends with a whole character. */
+START_TEST(long_reasons)
+{
+    for (size_t ascii = 100; ascii < 130; ascii++) {
+        char reason[200];
+        memset(reason, 'x', ascii);
+        strcpy(reason + ascii,
+               "\xf0\x9f\x98\x80\xe6\x88\xbf\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9");
+        struct msg *m = msg_new_close(ws, 1013, reason);
+        ck_assert_uint_le(m->len, WEBSOCKET_CONTROL_MAX);
+        ck_assert(m->len - 2 == strlen(reason) || m->len > WEBSOCKET_CONTROL_MAX - 4);
+        ck_assert_mem_eq(m->payload + 2, reason, m->len - 2);
+        ck_assert_int_eq(utf8_check(m->payload + 2, m->len - 2), -1);
+        msg_unref(m);
+    }
+}
+END_TEST
+
+START_TEST(the_last_reference_frees)
+{
+    size_t before = heap_in_use();
+    struct msg *m = msg_new(ws, WEBSOCKET_TEXT, "shared", 6);
+    msg_ref(m);
+    msg_ref(m);
+    msg_unref(m);
+    msg_unref(m);
+    bool kept = heap_in_use() > before;
+    msg_unref(m);
+    bool freed = heap_in_use() == before;
+    ck_assert(kept && freed);
+    msg_unref(NULL);
+}
+END_TEST
+
+static void *hold_and_let_go(void *arg)
+{
+    struct msg *m = arg;
+    for (int i = 0; i < 50000; i++) {
+        msg_ref(m);
+        msg_unref(m);
+    }
+    msg_unref(m);
+    return NULL;
+}
+
+START_TEST(threads_share_it)
+{
+    pthread_t threads[4];
+    struct msg *m = msg_new(ws, WEBSOCKET_TEXT, "shared", 6);
+    for (int i = 0; i < 4; i++) {
+        msg_ref(m);
+        pthread_create(&threads[i], NULL, hold_and_let_go, m);
+    }
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    ck_assert_uint_eq(atomic_load(&m->refs), 1);
+    msg_unref(m);
+}
+END_TEST
+
+START_TEST(ids)
+{
+    char text[MSG_ID_TEXT_MAX];
+    struct msg_id id = {UINT64_C(1795412345678), 17};
+    ck_assert_uint_eq(msg_id_format(id, text), 16);
+    ck_assert_mem_eq(text, "1795412345678-17", 16);
+    ck_assert_uint_eq(msg_id_format((struct msg_id){0, 0}, text), 3);
+    ck_assert_mem_eq(text, "0-0", 3);
+    ck_assert_uint_eq(msg_id_format((struct msg_id){UINT64_MAX, UINT64_MAX}, text), 41);
+    ck_assert_mem_eq(text, "18446744073709551615-18446744073709551615", 41);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("msg");
+    TCase *tc = tcase_create("msg");
+    tcase_add_checked_fixture(tc, make_codec, free_codec);
+    tcase_add_test(tc, frames);
+    tcase_add_test(tc, close_frames);
+    tcase_add_test(tc, long_reasons);
+    tcase_add_test(tc, the_last_reference_frees);
+    tcase_add_test(tc, threads_share_it);
+    tcase_add_test(tc, ids);
+    suite_add_tcase(s, tc);
+    SRunner *runner = srunner_create(s);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
