@@ -20,7 +20,7 @@ struct request {
     char channel[CHANNEL_NAME_MAX + 1];
     size_t channel_len;
     const struct channel_config *rules; /* the channel's */
-    const char *protocol; /* HTTP/1.1 and the like */
+    const char *protocol;               /* HTTP/1.1 and the like */
     const char *host, *scheme, *origin, *fetch_site;
     const char *content_type, *content_length;
     const char *remote; /* for the log; never NULL */

@@ -1,7 +1,7 @@
 /*
- * The last seq of each channel, for as many channels as were published to lately. A channel that is forgotten raises the
- * floor above which new ones start, so no seq comes twice in a generation, and names that are used once cost no memory
- * for ever.
+ * The last seq of each channel, for as many channels as were published to lately. A channel that is forgotten
+ * raises the floor above which new ones start, so no seq comes twice in a generation, and names that are used
+ * once cost no memory for ever.
  */
 #include "engine/memory.h"
 

@@ -59,7 +59,8 @@ struct loop {
     atomic_bool stop;
     /* Works on one letter. */
     void (*on_mail)(void *arg, const void *letter);
-    /* After the flush of a turn: what was gathered in it, of what was written too, is sent on. May be NULL. */
+    /* After the flush of a turn: what was gathered in it, of what was written too, is sent on. May be NULL.
+     */
     void (*on_turn)(void *arg);
     void *arg;
     uint8_t *scratch; /* LOOP_SCRATCH bytes for any handler to read into, during its call */

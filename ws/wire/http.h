@@ -1,6 +1,6 @@
 /*
- * The upgrade request and its answers (RFC 9112, RFC 6455 section 4.2): strict, no allocation, no socket. What is parsed
- * points into the caller's bytes.
+ * The upgrade request and its answers (RFC 9112, RFC 6455 section 4.2): strict, no allocation, no socket.
+ * What is parsed points into the caller's bytes.
  */
 #ifndef WSPUSH_WIRE_HTTP_H
 #define WSPUSH_WIRE_HTTP_H
@@ -31,19 +31,19 @@ struct http_request {
     bool accepts_event_stream; /* a browser's EventSource */
 };
 
-/* Looks for the empty line. *scanned says how far earlier calls on the same growing bytes have looked; start with 0.
- * Returns the length of the head with that line, or 0 when more bytes are needed. */
+/* Looks for the empty line. *scanned says how far earlier calls on the same growing bytes have looked; start
+ * with 0. Returns the length of the head with that line, or 0 when more bytes are needed. */
 size_t http_head_length(const void *bytes, size_t len, size_t *scanned);
 
-/* Parses a head of exactly `len` bytes. Every rule is checked: one line ending (CR LF), no folding, no control bytes,
- * single headers single, Host there, no body, then what makes it an upgrade to WebSocket version 13. Returns 0, or
- * -ERR_... of errors.def. */
+/* Parses a head of exactly `len` bytes. Every rule is checked: one line ending (CR LF), no folding, no
+ * control bytes, single headers single, Host there, no body, then what makes it an upgrade to WebSocket
+ * version 13. Returns 0, or -ERR_... of errors.def. */
 int http_parse_upgrade(const void *head, size_t len, struct http_request *out);
 
 /* Adds the 101 answer to a parsed request (RFC 6455 section 4.2.2). */
 void http_add_switching(struct buf *out, const struct http_request *request);
-/* Adds the whole answer for -ERR_...: status, the headers that belong to it, the error's text, and `detail` behind it
- * where that is not NULL. The connection closes after it. */
+/* Adds the whole answer for -ERR_...: status, the headers that belong to it, the error's text, and `detail`
+ * behind it where that is not NULL. The connection closes after it. */
 void http_add_error(struct buf *out, int error, const char *detail);
 
 #endif

@@ -18,8 +18,8 @@ void resp_parser_fini(struct resp_parser *p)
 /* A browser that was lured here, or a proxy that points at the wrong socket, sends HTTP. */
 static bool looks_like_http(const char *line, size_t len)
 {
-    return (len >= 4 && strncasecmp(line, "POST", 4) == 0) || (len >= 5 && strncasecmp(line, "Host:", 5) == 0) ||
-           memmem(line, len, " HTTP/", 6) != NULL;
+    return (len >= 4 && strncasecmp(line, "POST", 4) == 0) ||
+           (len >= 5 && strncasecmp(line, "Host:", 5) == 0) || memmem(line, len, " HTTP/", 6) != NULL;
 }
 
 static int hex_value(char c)
@@ -74,8 +74,8 @@ static bool add_word(struct buf *to, const char **p, const char *end)
 }
 
 /* Words are collected first and pointed at last: the buffer moves while it grows. */
-static enum resp_result split_line(struct resp_parser *parser, const char *p, const char *end, struct resp_request *out,
-                                   const char **fault)
+static enum resp_result split_line(struct resp_parser *parser, const char *p, const char *end,
+                                   struct resp_request *out, const char **fault)
 {
     struct buf *to = &parser->unquoted;
     size_t starts[RESP_ARGS_MAX + 1];
@@ -104,8 +104,8 @@ static enum resp_result split_line(struct resp_parser *parser, const char *p, co
     return out->argc ? RESP_REQUEST : RESP_NONE;
 }
 
-static enum resp_result parse_inline(struct resp_parser *parser, const uint8_t *bytes, size_t len, size_t *taken,
-                                     struct resp_request *out, const char **fault)
+static enum resp_result parse_inline(struct resp_parser *parser, const uint8_t *bytes, size_t len,
+                                     size_t *taken, struct resp_request *out, const char **fault)
 {
     const char *line = (const char *)bytes;
     if (!isalpha(bytes[0]) && !isspace(bytes[0]) && bytes[0] != '"' && bytes[0] != '\'')
@@ -128,8 +128,8 @@ static enum resp_result parse_inline(struct resp_parser *parser, const uint8_t *
 
 /* ---- arrays of bulk strings ---- */
 
-/* Reads `<mark>digits CR LF`. Returns the bytes taken, 0 for more needed, -1 for a fault. A negative number, which
- * requests have no use for, is read as such a fault too, but for the `*-1` that some clients send. */
+/* Reads `<mark>digits CR LF`. Returns the bytes taken, 0 for more needed, -1 for a fault. A negative number,
+ * which requests have no use for, is read as such a fault too, but for the `*-1` that some clients send. */
 static ssize_t read_header(const uint8_t *p, size_t len, char mark, uint64_t *out)
 {
     const size_t most = RESP_HEADER_MAX - 1; /* up to the CR */
@@ -178,8 +178,8 @@ static enum resp_result skip_on(struct resp_parser *parser, const uint8_t *bytes
     }
 }
 
-static enum resp_result start_skip(struct resp_parser *parser, uint64_t size, uint64_t args_behind, size_t *taken,
-                                   size_t at, const char **fault)
+static enum resp_result start_skip(struct resp_parser *parser, uint64_t size, uint64_t args_behind,
+                                   size_t *taken, size_t at, const char **fault)
 {
     if (size > UINT32_MAX) {
         *fault = "invalid bulk length";
@@ -191,8 +191,9 @@ static enum resp_result start_skip(struct resp_parser *parser, uint64_t size, ui
     return RESP_NONE;
 }
 
-static enum resp_result parse_array(struct resp_parser *parser, const uint8_t *bytes, size_t len, size_t bulk_max,
-                                    size_t *taken, struct resp_request *out, const char **fault)
+static enum resp_result parse_array(struct resp_parser *parser, const uint8_t *bytes, size_t len,
+                                    size_t bulk_max, size_t *taken, struct resp_request *out,
+                                    const char **fault)
 {
     uint64_t count;
     ssize_t n = read_header(bytes, len, '*', &count);
@@ -229,8 +230,8 @@ static enum resp_result parse_array(struct resp_parser *parser, const uint8_t *b
     return count ? RESP_REQUEST : RESP_NONE;
 }
 
-enum resp_result resp_parse(struct resp_parser *p, const uint8_t *bytes, size_t len, size_t bulk_max, size_t *taken,
-                            struct resp_request *out, const char **fault)
+enum resp_result resp_parse(struct resp_parser *p, const uint8_t *bytes, size_t len, size_t bulk_max,
+                            size_t *taken, struct resp_request *out, const char **fault)
 {
     *taken = 0;
     *fault = NULL;

@@ -1,7 +1,7 @@
 /*
- * RESP, the protocol of the control socket: requests in (RESP arrays of bulk strings, and inline lines for people),
- * replies out (RESP2, and RESP3 where a connection asked for it). Pure functions over bytes. The forms are those of
- * https://redis.io/docs/latest/develop/reference/protocol-spec/.
+ * RESP, the protocol of the control socket: requests in (RESP arrays of bulk strings, and inline lines for
+ * people), replies out (RESP2, and RESP3 where a connection asked for it). Pure functions over bytes. The
+ * forms are those of https://redis.io/docs/latest/develop/reference/protocol-spec/.
  */
 #ifndef WSPUSH_WIRE_RESP_H
 #define WSPUSH_WIRE_RESP_H
@@ -25,34 +25,35 @@ struct resp_arg {
     size_t len;
 };
 
-/* Arguments point into the caller's bytes, or, of inline requests, into the parser; valid until the next call. */
+/* Arguments point into the caller's bytes, or, of inline requests, into the parser; valid until the next
+ * call. */
 struct resp_request {
     int argc;
     struct resp_arg argv[RESP_ARGS_MAX];
 };
 
 enum resp_result {
-    RESP_NONE,      /* bytes were taken, nothing is to be done (`*0`, an empty line) */
-    RESP_REQUEST,   /* a whole request */
-    RESP_TOO_BIG,   /* a request with an argument over the limit was skipped */
+    RESP_NONE,       /* bytes were taken, nothing is to be done (`*0`, an empty line) */
+    RESP_REQUEST,    /* a whole request */
+    RESP_TOO_BIG,    /* a request with an argument over the limit was skipped */
     RESP_INCOMPLETE, /* nothing was taken: more bytes are needed */
-    RESP_FAULT,     /* not RESP: answer and close */
-    RESP_FOREIGN    /* another protocol (HTTP, TLS, FastCGI): close without an answer */
+    RESP_FAULT,      /* not RESP: answer and close */
+    RESP_FOREIGN     /* another protocol (HTTP, TLS, FastCGI): close without an answer */
 };
 
 /* What a parser keeps between calls. All zero at the start. */
 struct resp_parser {
-    size_t scanned;       /* of an unfinished inline line */
-    uint64_t skip_bytes;  /* of an argument over the limit */
-    uint64_t skip_args;   /* arguments to skip behind it */
-    struct buf unquoted;  /* the words of an inline request */
+    size_t scanned;      /* of an unfinished inline line */
+    uint64_t skip_bytes; /* of an argument over the limit */
+    uint64_t skip_args;  /* arguments to skip behind it */
+    struct buf unquoted; /* the words of an inline request */
 };
 
 void resp_parser_fini(struct resp_parser *p);
-/* Looks at `len` bytes; *taken says how many are done with. `bulk_max` bounds an argument. *fault is a text for the
- * error reply after RESP_FAULT. */
-enum resp_result resp_parse(struct resp_parser *p, const uint8_t *bytes, size_t len, size_t bulk_max, size_t *taken,
-                            struct resp_request *out, const char **fault);
+/* Looks at `len` bytes; *taken says how many are done with. `bulk_max` bounds an argument. *fault is a text
+ * for the error reply after RESP_FAULT. */
+enum resp_result resp_parse(struct resp_parser *p, const uint8_t *bytes, size_t len, size_t bulk_max,
+                            size_t *taken, struct resp_request *out, const char **fault);
 
 /* ---- replies ---- */
 

@@ -21,12 +21,12 @@ struct websocket {
 };
 
 struct websocket_partial {
-    struct buf raw;           /* header and masked payload of an unfinished frame */
-    struct buf message;       /* payload of the fragments before it */
-    struct utf8 utf8;         /* of the unfinished text message */
-    size_t checked;           /* payload bytes of `raw` that the UTF-8 check has seen */
+    struct buf raw;     /* header and masked payload of an unfinished frame */
+    struct buf message; /* payload of the fragments before it */
+    struct utf8 utf8;   /* of the unfinished text message */
+    size_t checked;     /* payload bytes of `raw` that the UTF-8 check has seen */
     unsigned empty_fragments;
-    uint8_t opcode;           /* of the unfinished message; 0: none */
+    uint8_t opcode; /* of the unfinished message; 0: none */
 };
 
 /* A frame's header, as far as this module looks at it. */
@@ -67,7 +67,8 @@ static ssize_t take_header(const uint8_t *bytes, size_t len, int flags, void *us
 
 static void start_frames(struct websocket *ws)
 {
-    static const struct wslay_frame_callbacks callbacks = {.send_callback = take_header, .recv_callback = give_bytes};
+    static const struct wslay_frame_callbacks callbacks = {.send_callback = take_header,
+                                                           .recv_callback = give_bytes};
     if (wslay_frame_context_init(&ws->frames, &callbacks, ws) != 0)
         abort();
 }
@@ -158,7 +159,8 @@ static int read_length(const uint8_t *p, size_t extended, uint64_t *out)
     return 0;
 }
 
-/* Returns 1 with the header, 0 when more bytes are needed, or -ERR_... as soon as a byte condemns the frame. */
+/* Returns 1 with the header, 0 when more bytes are needed, or -ERR_... as soon as a byte condemns the frame.
+ */
 static int peek_header(const struct websocket_partial *partial, const uint8_t *p, size_t len, uint64_t limit,
                        struct header *out)
 {
@@ -203,8 +205,8 @@ static struct websocket_partial *need_partial(struct feed *f)
     return *f->partial;
 }
 
-/* wslay and our own look at the header agree on every frame that comes this far; if they ever did not, the frame is
- * refused and wslay begins anew. */
+/* wslay and our own look at the header agree on every frame that comes this far; if they ever did not, the
+ * frame is refused and wslay begins anew. */
 static int frames_disagree(struct websocket *ws)
 {
     wslay_frame_context_free(ws->frames);
@@ -258,7 +260,8 @@ static int whole_message(struct feed *f, const struct header *h, const uint8_t *
     return f->events->on_message(f->arg, (enum websocket_opcode)h->opcode, p, len);
 }
 
-/* Adds a run of payload to the message; the first `seen` bytes of the frame passed the UTF-8 check already. */
+/* Adds a run of payload to the message; the first `seen` bytes of the frame passed the UTF-8 check already.
+ */
 static int add_run(struct websocket_partial *m, const uint8_t *p, size_t len, size_t *seen, size_t ceiling)
 {
     size_t skip = *seen < len ? *seen : len;

@@ -1,8 +1,8 @@
 /*
- * WebSocket frames (RFC 6455 section 5) as pure functions over bytes; the only user of wslay. One codec a thread; a
- * connection at rest holds nothing here. wslay's frame layer reads and writes the frames; the rules between frames
- * (fragments, close codes, UTF-8, limits) are this module's, so that each violation is met at its very byte and gets its
- * own code.
+ * WebSocket frames (RFC 6455 section 5) as pure functions over bytes; the only user of wslay. One codec a
+ * thread; a connection at rest holds nothing here. wslay's frame layer reads and writes the frames; the rules
+ * between frames (fragments, close codes, UTF-8, limits) are this module's, so that each violation is met at
+ * its very byte and gets its own code.
  */
 #ifndef WSPUSH_WIRE_WEBSOCKET_H
 #define WSPUSH_WIRE_WEBSOCKET_H
@@ -55,9 +55,9 @@ struct websocket_events {
     int (*on_close)(void *arg, unsigned code, const uint8_t *reason, size_t len);
 };
 
-/* Takes the next bytes of a connection, in pieces of any size. *partial is made and freed here. `limit` bounds a
- * message. Returns 0 when all bytes were taken, -ERR_... for a violation (nothing more may be fed then), or what an
- * event returned. */
+/* Takes the next bytes of a connection, in pieces of any size. *partial is made and freed here. `limit`
+ * bounds a message. Returns 0 when all bytes were taken, -ERR_... for a violation (nothing more may be fed
+ * then), or what an event returned. */
 int websocket_feed(struct websocket *ws, struct websocket_partial **partial, const uint8_t *bytes, size_t len,
                    uint64_t limit, const struct websocket_events *events, void *arg);
 

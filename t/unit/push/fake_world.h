@@ -85,8 +85,11 @@ static inline void on_published(void *arg, struct asker asker, uint64_t recipien
                                 const char *fault)
 {
     (void)arg;
-    buf_addf(&told, "published %" PRIu64 ": %" PRIu64 " got %" PRIu64 "-%" PRIu64 "%s%s\n", asker.slot,
-             recipients, id.gen, id.seq, fault ? " " : "", fault ? fault : "");
+    if (fault)
+        buf_addf(&told, "published %" PRIu64 ": %s\n", asker.slot, fault);
+    else
+        buf_addf(&told, "published %" PRIu64 ": %" PRIu64 " got %" PRIu64 "-%" PRIu64 "\n", asker.slot,
+                 recipients, id.gen, id.seq);
 }
 
 static inline void on_receipt(void *arg, const struct receipt *r)
