@@ -9,12 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static char directory[] = "/tmp/wspush-config-XXXXXX";
+static char directory[32];
 static char path[64];
 static char why[512];
 
 static void make_directory(void)
 {
+    strcpy(directory, "/tmp/wspush-config-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(directory));
     snprintf(path, sizeof path, "%s/t.conf", directory);
 }
