@@ -70,7 +70,7 @@ static void expect_status(const char *request, int status)
 {
     int got = answer_to(request);
     if (got != status)
-        ck_abort_msg("expected %d, got %d for: %s", status, got, request);
+        ck_abort_msg("expected %d, got %d for: %.300s", status, got, request);
 }
 
 /* The status that a handshake gets: right but for its path and these header lines. */
@@ -311,6 +311,13 @@ START_TEST(head_without_end)
 }
 END_TEST
 
+/* ThreadSanitizer looks at all that memmem might read, which makes a square of it. */
+#ifdef __SANITIZE_THREAD__
+enum { LARGE = 64 << 10 };
+#else
+enum { LARGE = 1 << 20 };
+#endif
+
 /* Where large heads are allowed, the work for one grows with its size and not with its square. */
 START_TEST(large_heads_are_linear)
 {
@@ -319,17 +326,17 @@ START_TEST(large_heads_are_linear)
     begin("header_limit = 1m\n");
     for (size_t k = 0; k < COUNT(fillers); k++) {
         size_t len = strlen(fillers[k]);
-        char *text = malloc(1 << 20);
+        char *text = malloc(LARGE);
         ck_assert(text != NULL);
         strcpy(text, HEAD ASKS KEY);
         size_t n = strlen(text);
-        for (; n + len + 3 < 1 << 20; n += len)
+        for (; n + len + 3 < LARGE; n += len)
             memcpy(text + n, fillers[k], len);
         strcpy(text + n, "\r\n");
         long long began = http_now();
         expect_status(text, 101);
         long long took = http_now() - began;
-        ck_assert_msg(took < 1500, "a head of 1 MiB of \"%.8s...\" takes %lld ms", fillers[k], took);
+        ck_assert_msg(took < 1500, "a large head of \"%.8s...\" takes %lld ms", fillers[k], took);
         free(text);
     }
     end();

@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <pty.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,16 +23,23 @@
 #include "site.h"
 #include "wsclient.h"
 
-enum { ARGS_MAX = 16, RUN_MS = 120000, SIGNALLED = 128 };
+enum { RUN_MS = 120000, SIGNALLED = 128 };
 
 static struct site *site;
 static const char *socket_path;
 
 /* The worker alone, its configuration with these lines. */
+static void begin_threads(const char *config, int threads)
+{
+    struct site_options options = {
+        .config = config, .threads = threads, .no_nginx = true, .no_responder = true};
+    site = site_start(&options);
+    socket_path = site_control(site) + strlen("unix:");
+}
+
 static void begin(const char *config)
 {
-    site = site_start(&(struct site_options){.config = config, .no_nginx = true, .no_responder = true});
-    socket_path = site_control(site) + strlen("unix:");
+    begin_threads(config, 1);
 }
 
 static void end(void)
@@ -71,25 +77,22 @@ struct program {
     struct buf stderr_text;
 };
 
-static void child_runs(char *const *argv)
+/* Rows of arguments: START(&p, "wait", "test"), RUN("ping"), RUN_WITH(bytes, len, "send", "test"). */
+#define ARGS(...)                 ((const char *const[]){"wsctl", __VA_ARGS__, NULL})
+#define START(program, ...)       spawn(program, ARGS(__VA_ARGS__))
+#define RUN(...)                  run_with("", 0, ARGS(__VA_ARGS__))
+#define RUN_WITH(input, len, ...) run_with(input, len, ARGS(__VA_ARGS__))
+
+static void child_runs(const char *const *args)
 {
     signal(SIGPIPE, SIG_DFL);
     if (socket_path)
         setenv("WSPUSH_SOCKET", socket_path, 1);
-    execv(argv[0], argv);
+    execv(site_program("wsctl"), (char *const *)(uintptr_t)args);
     _exit(127);
 }
 
-static void collect_args(char *argv[ARGS_MAX], va_list rest)
-{
-    int n = 0;
-    argv[n++] = (char *)(uintptr_t)site_program("wsctl");
-    while (n < ARGS_MAX && (argv[n] = va_arg(rest, char *)) != NULL)
-        n++;
-    ck_assert_int_lt(n, ARGS_MAX);
-}
-
-static void spawn(struct program *p, char *const *argv)
+static void spawn(struct program *p, const char *const *args)
 {
     int in[2];
     int out[2];
@@ -101,7 +104,7 @@ static void spawn(struct program *p, char *const *argv)
         dup2(in[0], STDIN_FILENO);
         dup2(out[1], STDOUT_FILENO);
         dup2(err[1], STDERR_FILENO);
-        child_runs(argv);
+        child_runs(args);
     }
     close(in[0]);
     close(out[1]);
@@ -109,17 +112,6 @@ static void spawn(struct program *p, char *const *argv)
     p->in = in[1];
     p->out = out[0];
     p->err = err[0];
-}
-
-/* Starts wsctl with these arguments, the last one NULL. */
-static void start(struct program *p, ...)
-{
-    char *argv[ARGS_MAX];
-    va_list rest;
-    va_start(rest, p);
-    collect_args(argv, rest);
-    va_end(rest);
-    spawn(p, argv);
 }
 
 static void take(int *fd, struct buf *to)
@@ -208,37 +200,13 @@ static void feed(struct program *p, const char *input, size_t len)
 /* The last run's output. */
 static struct program last;
 
-static int vrun(const char *input, size_t len, va_list rest)
+/* Runs wsctl to its end with these bytes on stdin; returns its exit status. */
+static int run_with(const char *input, size_t len, const char *const *args)
 {
-    char *argv[ARGS_MAX];
-    collect_args(argv, rest);
     forget(&last);
-    spawn(&last, argv);
+    spawn(&last, args);
     feed(&last, input, len);
     return finish(&last);
-}
-
-/* Runs wsctl to its end, with nothing on stdin. */
-static int run(const char *first, ...)
-{
-    char *argv[ARGS_MAX] = {(char *)(uintptr_t)site_program("wsctl"), (char *)(uintptr_t)first};
-    va_list rest;
-    va_start(rest, first);
-    for (int n = 2; n < ARGS_MAX && first && (argv[n] = va_arg(rest, char *)) != NULL; n++)
-        ;
-    va_end(rest);
-    forget(&last);
-    spawn(&last, argv);
-    return finish(&last);
-}
-
-static int run_with(const char *input, size_t len, ...)
-{
-    va_list rest;
-    va_start(rest, len);
-    int status = vrun(input, len, rest);
-    va_end(rest);
-    return status;
 }
 
 static const char *out(void)
@@ -273,7 +241,7 @@ static void expect_begins(int status, int wanted, const char *stdout_begin)
 static void expect_soon(const char *stdout_text, const char *verb, const char *argument)
 {
     int64_t until = clock_mono_ms() + 10000;
-    while (run(verb, argument, NULL), strcmp(out(), stdout_text) != 0)
+    while (RUN(verb, argument), strcmp(out(), stdout_text) != 0)
         ck_assert_msg(clock_mono_ms() < until, "wsctl %s %s says '%s', not '%s'", verb, argument, out(),
                       stdout_text);
 }
@@ -332,7 +300,8 @@ static void expect_json_lines(int lines)
     const char *p = out();
     for (int i = 0; i < lines; i++) {
         const char *object_end = *p == '{' ? json_value(p) : NULL;
-        ck_assert_msg(object_end && *object_end == '\n', "line %d is no JSON object: %s", i + 1, p);
+        if (!object_end || *object_end != '\n')
+            ck_abort_msg("line %d is no JSON object: %s", i + 1, p);
         p = object_end + 1;
     }
     ck_assert_str_eq(p, "");
@@ -343,13 +312,13 @@ static void expect_json_lines(int lines)
 START_TEST(ping)
 {
     begin(NULL);
-    expect_begins(run("ping", NULL), 0, "PONG in ");
-    expect(run("ping", "-q", NULL), 0, "", NULL);
-    expect_begins(run("--json", "ping", NULL), 0, "{\"pong\":true,\"ms\":");
+    expect_begins(RUN("ping"), 0, "PONG in ");
+    expect(RUN("ping", "-q"), 0, "", NULL);
+    expect_begins(RUN("--json", "ping"), 0, "{\"pong\":true,\"ms\":");
     expect_json_lines(1);
     char *path = strdup(socket_path);
     socket_path = "/nowhere/control.sock";
-    expect_begins(run("ping", "--socket", path, NULL), 0, "PONG in ");
+    expect_begins(RUN("ping", "--socket", path), 0, "PONG in ");
     free(path);
     end();
 }
@@ -358,10 +327,10 @@ END_TEST
 START_TEST(info)
 {
     begin(NULL);
-    expect(run("info", NULL), 0, NULL, NULL);
+    expect(RUN("info"), 0, NULL, NULL);
     ck_assert_ptr_nonnull(strstr(out(), "redis_version:"));
     ck_assert_ptr_null(strstr(out(), "\\x"));
-    expect(run("info", "--json", NULL), 0, NULL, NULL);
+    expect(RUN("info", "--json"), 0, NULL, NULL);
     expect_json_lines(1);
     ck_assert_ptr_nonnull(strstr(out(), "\"redis_version\":\""));
     end();
@@ -371,7 +340,7 @@ END_TEST
 static void expect_no_worker(const char *because)
 {
     int64_t began = clock_mono_ms();
-    expect(run("send", "test", "x", NULL), 3, "", because);
+    expect(RUN("send", "test", "x"), 3, "", because);
     ck_assert_int_lt(clock_mono_ms() - began, 5000);
     ck_assert_ptr_nonnull(strstr(err(), socket_path));
     ck_assert_ptr_nonnull(strstr(err(), "make run"));
@@ -388,10 +357,10 @@ START_TEST(no_worker)
     unlink(socket_path);
     expect_no_worker("No such file");
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-        expect(i < 7 ? run(verbs[i], "test", NULL) : run(verbs[i], NULL), 3, "", "no worker on");
-    expect(run_with("a\nb\n", 4, "send", "--lines", "test", NULL), 3, "", "no worker on");
+        expect(i < 7 ? RUN(verbs[i], "test") : RUN(verbs[i]), 3, "", "no worker on");
+    expect(RUN_WITH("a\nb\n", 4, "send", "--lines", "test"), 3, "", "no worker on");
     site_begin(site, SITE_WORKER);
-    expect_begins(run("send", "test", "x", NULL), 0, "reached 0 clients");
+    expect_begins(RUN("send", "test", "x"), 0, "reached 0 clients");
     end();
 }
 END_TEST
@@ -430,26 +399,26 @@ START_TEST(send_argument)
     struct wsclient *a = visit("/test/");
     struct wsclient *b = visit("/test/");
     struct wsclient *c = visit("/chat/");
-    expect_begins(run("send", "test", "h\303\244llo", NULL), 0, "reached 2 clients, id ");
+    expect_begins(RUN("send", "test", "h\303\244llo"), 0, "reached 2 clients, id ");
     wsclient_expect_text(a, "h\303\244llo");
     wsclient_expect_text(b, "h\303\244llo");
-    expect(run("send", "--client", "c3", "only you", NULL), 0, "reached 1 client\n", NULL);
+    expect(RUN("send", "--client", "c3", "only you"), 0, "reached 1 client\n", NULL);
     wsclient_expect_text(c, "only you");
-    expect(run("send", "--all", "everybody", NULL), 0, "reached 3 clients\n", NULL);
+    expect(RUN("send", "--all", "everybody"), 0, "reached 3 clients\n", NULL);
     wsclient_expect_text(c, "everybody");
-    expect(run("send", "-q", "chat", "quiet", NULL), 0, "", NULL);
+    expect(RUN("send", "-q", "chat", "quiet"), 0, "", NULL);
     wsclient_expect_text(c, "quiet");
-    expect(run("send", "chat", "--", "--lines", NULL), 0, NULL, NULL);
+    expect(RUN("send", "chat", "--", "--lines"), 0, NULL, NULL);
     wsclient_expect_text(c, "--lines");
-    expect(run("send", "chat", "--", "-", NULL), 0, NULL, NULL);
+    expect(RUN("send", "chat", "--", "-"), 0, NULL, NULL);
     wsclient_expect_text(c, "-");
-    expect(run("send", "chat", "", NULL), 0, NULL, NULL);
+    expect(RUN("send", "chat", ""), 0, NULL, NULL);
     wsclient_expect_text(c, "");
-    expect(run("send", "chat", "{i}", NULL), 0, NULL, NULL);
+    expect(RUN("send", "chat", "{i}"), 0, NULL, NULL);
     wsclient_expect_text(c, "{i}");
-    expect_begins(run("send", "--json", "chat", "j", NULL), 0, "{\"recipients\":1,\"id\":\"");
+    expect_begins(RUN("send", "--json", "chat", "j"), 0, "{\"recipients\":1,\"id\":\"");
     expect_json_lines(1);
-    expect(run("send", "--json", "--client", "c3", "j", NULL), 0, "{\"recipients\":1,\"id\":null}\n", NULL);
+    expect(RUN("send", "--json", "--client", "c3", "j"), 0, "{\"recipients\":1,\"id\":null}\n", NULL);
     wsclient_free(a);
     wsclient_free(b);
     wsclient_free(c);
@@ -462,19 +431,19 @@ START_TEST(send_stdin_and_file)
     static const char bytes[] = "two\nlines\n";
     begin(NULL);
     struct wsclient *c = visit("/test/");
-    expect(run_with(bytes, 10, "send", "test", NULL), 0, NULL, NULL);
+    expect(RUN_WITH(bytes, 10, "send", "test"), 0, NULL, NULL);
     wsclient_expect_text(c, bytes);
-    expect(run_with(bytes, 10, "send", "test", "-", NULL), 0, NULL, NULL);
+    expect(RUN_WITH(bytes, 10, "send", "test", "-"), 0, NULL, NULL);
     wsclient_expect_text(c, bytes);
-    expect(run_with("", 0, "send", "test", NULL), 0, NULL, NULL);
+    expect(RUN_WITH("", 0, "send", "test"), 0, NULL, NULL);
     wsclient_expect_text(c, "");
     site_write_file(site, "message", "from a file");
-    expect(run("send", "test", "--file", site_path(site, "message"), NULL), 0, NULL, NULL);
+    expect(RUN("send", "test", "--file", site_path(site, "message")), 0, NULL, NULL);
     wsclient_expect_text(c, "from a file");
-    expect(run("send", "test", "--file", "/nowhere", NULL), 2, "", "/nowhere");
-    expect(run_with("\0\377\n", 3, "send", "--binary", "test", NULL), 0, NULL, NULL);
+    expect(RUN("send", "test", "--file", "/nowhere"), 2, "", "/nowhere");
+    expect(RUN_WITH("\0\377\n", 3, "send", "--binary", "test"), 0, NULL, NULL);
     wsclient_expect_binary(c, "\0\377\n", 3);
-    expect(run_with("ab\377", 3, "send", "test", NULL), 7, "", "byte 2");
+    expect(RUN_WITH("ab\377", 3, "send", "test"), 7, "", "byte 2");
     wsclient_expect_silence(c, 50);
     wsclient_free(c);
     end();
@@ -489,13 +458,13 @@ START_TEST(send_large)
     begin(NULL);
     struct wsclient *c = visit("/test/");
     struct wsclient_received got;
-    expect_begins(run_with(bytes, limit, "send", "test", NULL), 0, "reached 1 client");
+    expect_begins(RUN_WITH(bytes, limit, "send", "test"), 0, "reached 1 client");
     ck_assert_int_eq(wsclient_recv_message(c, &got, WSCLIENT_WAIT), WSCLIENT_GOT);
     ck_assert_uint_eq(got.len, limit);
-    expect(run_with(bytes, limit + 1, "send", "test", NULL), 7, "", "TOOBIG");
+    expect(RUN_WITH(bytes, limit + 1, "send", "test"), 7, "", "TOOBIG");
     wsclient_expect_silence(c, 50);
     ck_assert_int_eq(wsclient_send_binary(c, bytes, limit), 0);
-    expect(run("wait", "test", "-t", "10s", NULL), 0, NULL, NULL);
+    expect(RUN("wait", "test", "-t", "10s"), 0, NULL, NULL);
     ck_assert_uint_eq(last.stdout_text.len, limit + 1);
     wsclient_free(c);
     free(bytes);
@@ -506,19 +475,18 @@ END_TEST
 START_TEST(send_to_nobody)
 {
     begin(NULL);
-    expect(run("send", "tset", "x", NULL), 0, NULL, "no client on 'tset'; no client is connected at all\n");
+    expect(RUN("send", "tset", "x"), 0, NULL, "no client on 'tset'; no client is connected at all\n");
     struct wsclient *clients[] = {visit("/chat/"), visit("/test/"), visit("/chat/"), visit("/test/"),
                                   visit("/chat/")};
-    expect(run("send", "tset", "x", NULL), 0, NULL,
-           "no client on 'tset'; clients are on: test (2), chat (3)\n");
-    expect_begins(run("send", "tset", "x", NULL), 0, "reached 0 clients, id ");
-    expect(run("send", "--strict", "tset", "x", NULL), 1, NULL, "no client on 'tset'");
-    expect(run("send", "-q", "tset", "x", NULL), 0, "", NULL);
-    expect(run("send", "--strict", "test", "x", NULL), 0, NULL, NULL);
-    expect(run("send", "--client", "c99", "x", NULL), 1, "", "NOTARGET");
+    expect(RUN("send", "tset", "x"), 0, NULL, "no client on 'tset'; clients are on: test (2), chat (3)\n");
+    expect_begins(RUN("send", "tset", "x"), 0, "reached 0 clients, id ");
+    expect(RUN("send", "--strict", "tset", "x"), 1, NULL, "no client on 'tset'");
+    expect(RUN("send", "-q", "tset", "x"), 0, "", NULL);
+    expect(RUN("send", "--strict", "test", "x"), 0, NULL, NULL);
+    expect(RUN("send", "--client", "c99", "x"), 1, "", "NOTARGET");
     wsclient_close(clients[0]);
     expect_soon("c2\nc3\nc4\nc5\n", "list", "-q");
-    expect(run("send", "--client", "c1", "x", NULL), 0, "reached 0 clients\n", "no client is '@client:c1'");
+    expect(RUN("send", "--client", "c1", "x"), 0, "reached 0 clients\n", "no client is '@client:c1'");
     for (int i = 1; i < 5; i++)
         wsclient_free(clients[i]);
     end();
@@ -530,8 +498,8 @@ START_TEST(send_again_and_again)
     begin(NULL);
     struct wsclient *c = visit("/test/");
     int64_t began = clock_mono_ms();
-    expect(run("send", "--count", "4", "--interval", "0.1", "test", "service message: {i} {i}", NULL), 0,
-           NULL, NULL);
+    expect(RUN("send", "--count", "4", "--interval", "0.1", "test", "service message: {i} {i}"), 0, NULL,
+           NULL);
     int64_t took = clock_mono_ms() - began;
     ck_assert_msg(took >= 300 && took < 3000, "three intervals took %ld ms", (long)took);
     for (int i = 1; i <= 4; i++) {
@@ -539,9 +507,9 @@ START_TEST(send_again_and_again)
         snprintf(text, sizeof text, "service message: %d %d", i, i);
         wsclient_expect_text(c, text);
     }
-    expect(run("send", "--json", "-n2", "test", "x", NULL), 0, NULL, NULL);
+    expect(RUN("send", "--json", "-n2", "test", "x"), 0, NULL, NULL);
     expect_json_lines(2);
-    expect(run("send", "-n3", "tset", "x", NULL), 0, NULL, "no client on 'tset'");
+    expect(RUN("send", "-n3", "tset", "x"), 0, NULL, "no client on 'tset'");
     ck_assert_ptr_null(strstr(strstr(err(), "tset") + 1, "tset"));
     wsclient_free(c);
     end();
@@ -553,10 +521,9 @@ START_TEST(send_with_receipt)
     begin(NULL);
     struct wsclient *a = visit("/test/");
     struct wsclient *b = visit("/test/");
-    expect_begins(run("send", "--wait", "test", "x", NULL), 0, "handed to 2 of 2 in ");
-    expect_begins(run("send", "--wait=handed", "--timeout", "2", "test", "x", NULL), 0,
-                  "handed to 2 of 2 in ");
-    expect(run("send", "--wait", "--json", "test", "x", NULL), 0, NULL, NULL);
+    expect_begins(RUN("send", "--wait", "test", "x"), 0, "handed to 2 of 2 in ");
+    expect_begins(RUN("send", "--wait=handed", "--timeout", "2", "test", "x"), 0, "handed to 2 of 2 in ");
+    expect(RUN("send", "--wait", "--json", "test", "x"), 0, NULL, NULL);
     expect_json_lines(1);
     ck_assert_ptr_nonnull(strstr(out(), "\"outcomes\":{\"handed\":2}"));
     wsclient_free(a);
@@ -570,7 +537,7 @@ START_TEST(receipt_with_failures)
     struct false_worker *worker =
         begin_false("*4\r\n:3\r\n$3\r\n1-9\r\n*4\r\n$6\r\nhanded\r\n:2\r\n$6\r\nclosed\r\n:1\r\n*1\r\n*2\r\n$"
                     "2\r\nc7\r\n$6\r\nclosed\r\n");
-    expect_begins(run("send", "--wait", "-v", "test", "x", NULL), 1, "handed to 2 of 3 in ");
+    expect_begins(RUN("send", "--wait", "-v", "test", "x"), 1, "handed to 2 of 3 in ");
     ck_assert_ptr_nonnull(strstr(out(), ", 1 closed; id 1-9\nc7 closed\n"));
     end_false(worker);
 }
@@ -583,7 +550,7 @@ START_TEST(lines_are_messages)
     static const char input[] = "a\n\nb\0c\r\nlast";
     begin(NULL);
     struct wsclient *c = visit("/test/");
-    expect_begins(run_with(input, sizeof input - 1, "send", "--lines", "test", NULL), 0,
+    expect_begins(RUN_WITH(input, sizeof input - 1, "send", "--lines", "test"), 0,
                   "4 lines sent, each to 1 client, last id ");
     wsclient_expect_text(c, "a");
     wsclient_expect_text(c, "");
@@ -592,16 +559,16 @@ START_TEST(lines_are_messages)
     ck_assert_uint_eq(got.len, 4);
     ck_assert_mem_eq(got.payload, "b\0c\r", 4);
     wsclient_expect_text(c, "last");
-    expect_begins(run_with("", 0, "send", "--lines", "test", NULL), 0, "0 lines sent\n");
-    expect_begins(run_with("\n", 1, "send", "--lines", "test", NULL), 0, "1 line sent, to 1 client");
+    expect_begins(RUN_WITH("", 0, "send", "--lines", "test"), 0, "0 lines sent\n");
+    expect_begins(RUN_WITH("\n", 1, "send", "--lines", "test"), 0, "1 line sent, to 1 client");
     wsclient_expect_text(c, "");
     site_write_file(site, "lines", "x\ny\n");
-    expect(run("send", "--lines", "--json", "--file", site_path(site, "lines"), "test", NULL), 0, NULL, NULL);
+    expect(RUN("send", "--lines", "--json", "--file", site_path(site, "lines"), "test"), 0, NULL, NULL);
     expect_json_lines(1);
     ck_assert_ptr_nonnull(strstr(out(), "{\"lines\":2,\"fewest\":1,\"most\":1,\"unreached\":0,"));
     wsclient_expect_text(c, "x");
     wsclient_expect_text(c, "y");
-    expect(run_with("a\nb\n", 4, "send", "--lines", "--strict", "tset", NULL), 1, NULL,
+    expect(RUN_WITH("a\nb\n", 4, "send", "--lines", "--strict", "tset"), 1, NULL,
            "no client on 'tset'; clients are on: test (1)");
     wsclient_free(c);
     end();
@@ -614,7 +581,7 @@ START_TEST(lines_as_they_come)
     struct program p;
     begin(NULL);
     struct wsclient *c = visit("/test/");
-    start(&p, "send", "--lines", "test", NULL);
+    START(&p, "send", "--lines", "test");
     type(&p, "one\ntw");
     wsclient_expect_text(c, "one");
     type(&p, "o\n");
@@ -633,9 +600,8 @@ START_TEST(line_that_is_refused)
     memset(input + 5, 'x', 101);
     strcpy(input + 106, "\nbad \377\nnever\n");
     struct wsclient *c = visit("/test/");
-    expect(run_with(input, strlen(input), "send", "--lines", "test", NULL), 7, NULL,
-           "At line 2: wsctl: TOOBIG");
-    expect(run_with("1\nbad \377\nnever\n", 14, "send", "--lines", "test", NULL), 7, NULL,
+    expect(RUN_WITH(input, strlen(input), "send", "--lines", "test"), 7, NULL, "At line 2: wsctl: TOOBIG");
+    expect(RUN_WITH("1\nbad \377\nnever\n", 14, "send", "--lines", "test"), 7, NULL,
            "line 2: the text is not UTF-8 at byte 4");
     wsclient_expect_text(c, "good");
     wsclient_expect_text(c, "1");
@@ -704,7 +670,7 @@ static void pour_lines(int lines, int clients, int slow_ones)
         readers[i].stop_after = i < slow_ones ? lines / 2 : 0;
         ck_assert_int_eq(pthread_create(&readers[i].thread, NULL, read_lines, &readers[i]), 0);
     }
-    int status = run_with((const char *)input.data, input.len, "send", "--lines", "test", NULL);
+    int status = RUN_WITH((const char *)input.data, input.len, "send", "--lines", "test");
     char wanted[100];
     snprintf(wanted, sizeof wanted, "%d lines sent, each to %d clients, ", lines, clients);
     expect_begins(status, 0, wanted);
@@ -720,7 +686,7 @@ static void pour_lines(int lines, int clients, int slow_ones)
 
 START_TEST(lines_to_a_hundred)
 {
-    begin(NULL);
+    begin_threads(NULL, _i);
     pour_lines(line_count(), 100, 0);
     end();
 }
@@ -741,36 +707,36 @@ START_TEST(inbox)
 {
     begin(NULL);
     struct wsclient *c = visit("/test/");
-    expect(run("has", "test", NULL), 1, "no\n", NULL);
-    expect(run("count", "test", NULL), 0, "0\n", NULL);
-    expect(run("read", "test", NULL), 1, "", "no message to 'test' is waiting");
+    expect(RUN("has", "test"), 1, "no\n", NULL);
+    expect(RUN("count", "test"), 0, "0\n", NULL);
+    expect(RUN("read", "test"), 1, "", "no message to 'test' is waiting");
     int64_t began = clock_mono_ms();
-    expect(run("wait", "test", "--timeout", "200ms", NULL), 4, "", "no message to 'test' in that time");
+    expect(RUN("wait", "test", "--timeout", "200ms"), 4, "", "no message to 'test' in that time");
     ck_assert_int_ge(clock_mono_ms() - began, 200);
-    expect(run("wait", "-q", "test", "-t0.1", NULL), 4, "", NULL);
+    expect(RUN("wait", "-q", "test", "-t0.1"), 4, "", NULL);
     ck_assert_int_eq(wsclient_send_text(c, "[\"1\",\"2\",\"3\"]"), 0);
     ck_assert_int_eq(wsclient_send_binary(c, "\0\033[31m\377", 7), 0);
     ck_assert_int_eq(wsclient_send_text(c, "third \"quoted\"\n"), 0);
-    expect(run("wait", "test", NULL), 0, "[\"1\",\"2\",\"3\"]\n", NULL);
+    expect(RUN("wait", "test"), 0, "[\"1\",\"2\",\"3\"]\n", NULL);
     expect_soon("2\n", "count", "test");
-    expect(run("has", "test", NULL), 0, "yes\n", NULL);
-    expect(run("has", "-q", "test", NULL), 0, "", NULL);
-    expect(run("has", "--json", "test", NULL), 0, "{\"has\":true}\n", NULL);
-    expect(run("count", "--json", "test", NULL), 0, "{\"count\":2}\n", NULL);
-    expect(run("count", "--client", "c1", NULL), 0, "2\n", NULL);
-    expect(run("read", "test", NULL), 0, NULL, NULL);
+    expect(RUN("has", "test"), 0, "yes\n", NULL);
+    expect(RUN("has", "-q", "test"), 0, "", NULL);
+    expect(RUN("has", "--json", "test"), 0, "{\"has\":true}\n", NULL);
+    expect(RUN("count", "--json", "test"), 0, "{\"count\":2}\n", NULL);
+    expect(RUN("count", "--client", "c1"), 0, "2\n", NULL);
+    expect(RUN("read", "test"), 0, NULL, NULL);
     ck_assert_uint_eq(last.stdout_text.len, 8);
     ck_assert_mem_eq(out(), "\0\033[31m\377\n", 8);
-    expect_begins(run("read", "--json", "test", NULL), 0,
+    expect_begins(RUN("read", "--json", "test"), 0,
                   "{\"client\":\"c1\",\"channel\":\"test\",\"type\":\"text\",\"data\":\"third "
                   "\\\"quoted\\\"\\n\",\"time\":");
     expect_json_lines(1);
     ck_assert_int_eq(wsclient_send_binary(c, "\1\2\3", 3), 0);
-    expect_begins(run("wait", "--json", "test", NULL), 0,
+    expect_begins(RUN("wait", "--json", "test"), 0,
                   "{\"client\":\"c1\",\"channel\":\"test\",\"type\":\"binary\",\"b64\":\"AQID\",\"time\":");
     expect_json_lines(1);
     ck_assert_int_eq(wsclient_send_text(c, "for -v"), 0);
-    expect_begins(run("wait", "-v", "test", NULL), 0, "c1 on test at ");
+    expect_begins(RUN("wait", "-v", "test"), 0, "c1 on test at ");
     wsclient_free(c);
     end();
 }
@@ -783,13 +749,13 @@ START_TEST(a_closed_client)
     ck_assert_int_eq(wsclient_send_text(c, "last words"), 0);
     wsclient_close(c);
     expect_soon("", "list", "-q");
-    expect(run("wait", "--client", "c1", NULL), 0, "last words\n", NULL);
-    expect(run("wait", "--client", "c1", NULL), 5, "", "'@client:c1' is closed");
-    expect(run("wait", "@client:c1", "-q", NULL), 5, "", NULL);
-    expect(run("read", "--client", "c1", NULL), 5, "", "is closed");
-    expect(run("read", "--client", "c77", NULL), 1, "", "NOTARGET");
-    expect(run("wait", "--client", "77", NULL), 2, "", "'77' is not a client");
-    expect(run("console", "--client", "c1", NULL), 5, NULL, "is closed");
+    expect(RUN("wait", "--client", "c1"), 0, "last words\n", NULL);
+    expect(RUN("wait", "--client", "c1"), 5, "", "'@client:c1' is closed");
+    expect(RUN("wait", "@client:c1", "-q"), 5, "", NULL);
+    expect(RUN("read", "--client", "c1"), 5, "", "is closed");
+    expect(RUN("read", "--client", "c77"), 1, "", "NOTARGET");
+    expect(RUN("wait", "--client", "77"), 2, "", "'77' is not a client");
+    expect(RUN("console", "--client", "c1"), 5, NULL, "is closed");
     end();
 }
 END_TEST
@@ -800,14 +766,14 @@ START_TEST(interrupted_wait)
     struct program p;
     begin(NULL);
     struct wsclient *c = visit("/test/");
-    start(&p, "wait", "test", NULL);
+    START(&p, "wait", "test");
     listen_to(&p, 300);
     kill(p.pid, SIGINT);
     ck_assert_int_eq(finish(&p), 130);
     ck_assert_uint_eq(p.stdout_text.len + p.stderr_text.len, 0);
     forget(&p);
     ck_assert_int_eq(wsclient_send_text(c, "kept"), 0);
-    expect(run("wait", "test", NULL), 0, "kept\n", NULL);
+    expect(RUN("wait", "test"), 0, "kept\n", NULL);
     wsclient_free(c);
     end();
 }
@@ -817,13 +783,13 @@ START_TEST(broken_pipe)
 {
     struct program p;
     begin(NULL);
-    start(&p, "send", "--count", "50", "--interval", "0.01", "test", "x", NULL);
+    START(&p, "send", "--count", "50", "--interval", "0.01", "test", "x");
     close(p.out);
     p.out = -1;
     ck_assert_int_eq(finish(&p), SIGNALLED + SIGPIPE);
     ck_assert_msg(!strstr(buf_str(&p.stderr_text), "wsctl:"), "%s", buf_str(&p.stderr_text));
     forget(&p);
-    expect(run("ping", "-q", NULL), 0, "", NULL);
+    expect(RUN("ping", "-q"), 0, "", NULL);
     end();
 }
 END_TEST
@@ -833,21 +799,21 @@ END_TEST
 START_TEST(list)
 {
     begin(NULL);
-    expect(run("list", NULL), 0, "", "no client is connected");
+    expect(RUN("list"), 0, "", "no client is connected");
     struct wsclient *a = visit("/test/");
     struct wsclient *b = visit("/test/%E6%88%BF%E9%97%B4");
     struct wsclient *c = visit("/test/");
-    expect_begins(run("list", NULL), 0, "CLIENT  ");
+    expect_begins(RUN("list"), 0, "CLIENT  ");
     ck_assert_ptr_nonnull(strstr(out(), "\nc1 "));
     ck_assert_ptr_nonnull(strstr(out(), "test/\346\210\277\351\227\264  raw"));
-    expect(run("list", "-q", NULL), 0, "c1\nc2\nc3\n", NULL);
-    expect(run("list", "-q", "test", NULL), 0, "c1\nc3\n", NULL);
-    expect(run("list", "-q", "--client", "c2", NULL), 0, "c2\n", NULL);
-    expect(run("list", "--json", NULL), 0, NULL, NULL);
+    expect(RUN("list", "-q"), 0, "c1\nc2\nc3\n", NULL);
+    expect(RUN("list", "-q", "test"), 0, "c1\nc3\n", NULL);
+    expect(RUN("list", "-q", "--client", "c2"), 0, "c2\n", NULL);
+    expect(RUN("list", "--json"), 0, NULL, NULL);
     expect_json_lines(3);
     ck_assert_ptr_nonnull(strstr(out(), "{\"client\":\"c2\","));
     ck_assert_ptr_nonnull(strstr(out(), "\"channels\":[\"test/\346\210\277\351\227\264\"]"));
-    expect(run("list", "tset", NULL), 0, "", "no client on 'tset'; clients are on: test (2)");
+    expect(RUN("list", "tset"), 0, "", "no client on 'tset'; clients are on: test (2)");
     wsclient_free(a);
     wsclient_free(b);
     wsclient_free(c);
@@ -862,8 +828,8 @@ START_TEST(list_in_order)
         begin_false("*4\r\n*2\r\n$6\r\nclient\r\n$3\r\nc10\r\n*2\r\n$6\r\nclient\r\n$2\r\nc9\r\n"
                     "*2\r\n$6\r\nclient\r\n$2\r\nc2\r\n*4\r\n$6\r\nclient\r\n$3\r\nc11\r\n"
                     "$4\r\nuser\r\n$3\r\na\033b\r\n");
-    expect(run("list", "-q", NULL), 0, "c2\nc9\nc10\nc11\n", NULL);
-    expect_begins(run("list", NULL), 0, "CLIENT  USER    CHANNELS  ");
+    expect(RUN("list", "-q"), 0, "c2\nc9\nc10\nc11\n", NULL);
+    expect_begins(RUN("list"), 0, "CLIENT  USER    CHANNELS  ");
     ck_assert_ptr_nonnull(strstr(out(), "\nc11     a\\x1bb  -  "));
     end_false(worker);
 }
@@ -875,17 +841,17 @@ START_TEST(close_clients)
     struct wsclient *a = visit("/test/");
     struct wsclient *b = visit("/test/");
     struct wsclient *c = visit("/chat/");
-    expect(run("close", "tset", "--json", NULL), 0, "{\"closing\":0}\n",
+    expect(RUN("close", "tset", "--json"), 0, "{\"closing\":0}\n",
            "no client on 'tset'; clients are on: test (2)");
-    expect(run("close", "tset", "--strict", NULL), 1, "closing 0 clients\n", "no client on 'tset'");
-    expect(run("close", "--client", "c9", NULL), 1, "", "NOTARGET");
-    expect(run("close", "test", "12", NULL), 2, "", "not a close code");
-    expect(run("close", "test", "1005", NULL), 7, "", "ERR");
-    expect(run("close", "test", NULL), 0, "closing 2 clients\n", NULL);
+    expect(RUN("close", "tset", "--strict"), 1, "closing 0 clients\n", "no client on 'tset'");
+    expect(RUN("close", "--client", "c9"), 1, "", "NOTARGET");
+    expect(RUN("close", "test", "12"), 2, "", "not a close code");
+    expect(RUN("close", "test", "1005"), 7, "", "ERR");
+    expect(RUN("close", "test"), 0, "closing 2 clients\n", NULL);
     ck_assert_str_eq(wsclient_expect_close(a, 1000), "");
     wsclient_expect_close(b, 1000);
-    expect(run("close", "--strict", "--client", "c3", "4001", "go \303\244way", NULL), 0,
-           "closing 1 client\n", NULL);
+    expect(RUN("close", "--strict", "--client", "c3", "4001", "go \303\244way"), 0, "closing 1 client\n",
+           NULL);
     ck_assert_str_eq(wsclient_expect_close(c, 4001), "go \303\244way");
     wsclient_free(a);
     wsclient_free(b);
@@ -904,7 +870,7 @@ START_TEST(console_conversation)
     begin(NULL);
     struct wsclient *a = visit("/test/");
     struct wsclient *b = visit("/test/");
-    start(&p, "console", "test", NULL);
+    START(&p, "console", "test");
     expect_said(&p, &p.stdout_text, prompt);
     type(&p, "too early\n");
     expect_said(&p, &p.stderr_text,
@@ -949,7 +915,7 @@ START_TEST(console_to_the_channel)
     struct wsclient *b = visit("/test/");
     ck_assert_int_eq(wsclient_send_text(a, "before it began"), 0);
     expect_soon("1\n", "count", "test");
-    start(&p, "console", "--channel", "test", NULL);
+    START(&p, "console", "--channel", "test");
     expect_said(&p, &p.stdout_text, "c1: before it began\n");
     expect_said(&p, &p.stdout_text, prompt);
     type(&p, "to both\n");
@@ -958,7 +924,7 @@ START_TEST(console_to_the_channel)
     expect_said(&p, &p.stdout_text, "-> test, 2 clients\n");
     ck_assert_int_eq(finish(&p), 0);
     forget(&p);
-    expect(run_with("once\n", 5, "console", "-c", "tset", NULL), 0, NULL,
+    expect(RUN_WITH("once\n", 5, "console", "-c", "tset"), 0, NULL,
            "no client on 'tset'; clients are on: test (2)");
     wsclient_free(a);
     wsclient_free(b);
@@ -971,7 +937,7 @@ START_TEST(console_json)
     struct program p;
     begin(NULL);
     struct wsclient *a = visit("/test/");
-    start(&p, "console", "--json", "test", NULL);
+    START(&p, "console", "--json", "test");
     ck_assert_int_eq(wsclient_send_text(a, "x"), 0);
     expect_said(&p, &p.stdout_text,
                 "{\"client\":\"c1\",\"channel\":\"test\",\"type\":\"text\",\"data\":\"x\",\"time\":");
@@ -991,7 +957,7 @@ START_TEST(console_stays)
 {
     struct program p;
     begin(NULL);
-    start(&p, "console", "test", NULL);
+    START(&p, "console", "test");
     expect_said(&p, &p.stdout_text, prompt);
     site_kill(site, SITE_WORKER);
     expect_said(&p, &p.stderr_text, "The worker is gone");
@@ -1012,14 +978,9 @@ END_TEST
 /* ---- on a terminal ---- */
 
 /* What wsctl writes to a terminal. */
-static void run_on_terminal(struct buf *text, const char *no_color, ...)
+static void run_on_terminal(struct buf *text, const char *no_color, const char *const *args)
 {
     int fd;
-    char *argv[ARGS_MAX];
-    va_list rest;
-    va_start(rest, no_color);
-    collect_args(argv, rest);
-    va_end(rest);
     pid_t pid = forkpty(&fd, NULL, NULL, NULL);
     if (pid == 0) {
         setenv("TERM", "xterm", 1);
@@ -1027,7 +988,7 @@ static void run_on_terminal(struct buf *text, const char *no_color, ...)
             setenv("NO_COLOR", no_color, 1);
         else
             unsetenv("NO_COLOR");
-        child_runs(argv);
+        child_runs(args);
     }
     buf_clear(text);
     while (fd >= 0)
@@ -1041,13 +1002,13 @@ START_TEST(terminal_is_not_driven)
     begin(NULL);
     struct wsclient *c = visit("/test/");
     ck_assert_int_eq(wsclient_send_text(c, "evil \033]0;title\007\n\302\233m \303\244"), 0);
-    run_on_terminal(&text, NULL, "wait", "test", NULL);
+    run_on_terminal(&text, NULL, ARGS("wait", "test"));
     ck_assert_str_eq(buf_str(&text), "evil \\x1b]0;title\\x07\\x0a\\xc2\\x9bm \303\244\r\n");
-    run_on_terminal(&text, NULL, "list", NULL);
+    run_on_terminal(&text, NULL, ARGS("list"));
     ck_assert_ptr_nonnull(strstr(buf_str(&text), "\033[1mCLIENT\033[0m"));
-    run_on_terminal(&text, "1", "list", NULL);
+    run_on_terminal(&text, "1", ARGS("list"));
     ck_assert_ptr_null(strchr(buf_str(&text), '\033'));
-    run_on_terminal(&text, "", "list", NULL);
+    run_on_terminal(&text, "", ARGS("list"));
     ck_assert_ptr_nonnull(strchr(buf_str(&text), '\033'));
     buf_fini(&text);
     wsclient_free(c);
@@ -1081,15 +1042,15 @@ START_TEST(error_replies)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         false_worker_answer(worker, cases[i].reply);
         int64_t began = clock_mono_ms();
-        expect(run("send", "test", "x", NULL), cases[i].status, "", cases[i].text);
+        expect(RUN("send", "test", "x"), cases[i].status, "", cases[i].text);
         ck_assert_int_lt(clock_mono_ms() - began, 5000);
     }
     ck_assert_int_eq(false_worker_count(worker), (int)(sizeof cases / sizeof *cases));
     false_worker_answer(worker, NULL);
-    expect(run("send", "test", "x", NULL), 3, "", "may have been published");
-    expect(run_with("x\n", 2, "send", "--lines", "test", NULL), 3, "", "does not answer");
+    expect(RUN("send", "test", "x"), 3, "", "may have been published");
+    expect(RUN_WITH("x\n", 2, "send", "--lines", "test"), 3, "", "does not answer");
     false_worker_answer(worker, "*1\r\n$7\r\ntimeout\r\n");
-    expect(run("wait", "test", NULL), 4, "", "no message to 'test'");
+    expect(RUN("wait", "test"), 4, "", "no message to 'test'");
     end_false(worker);
 }
 END_TEST
@@ -1098,22 +1059,24 @@ START_TEST(no_permission)
 {
     begin(NULL);
     ck_assert_int_eq(chmod(socket_path, 0), 0);
-    struct program p;
-    char *argv[] = {(char *)(uintptr_t)site_program("wsctl"), (char[]){"ping"}, NULL};
     if (geteuid() == 0) {
         /* root may open everything: as nobody, from a place that nobody may look into */
         ck_assert_int_eq(chmod(site_dir(site), 0755), 0);
         char *output = NULL;
-        const char *const as_nobody[] = {"setpriv",        "--reuid=65534", "--regid=65534",
-                                         "--clear-groups", argv[0],         "--socket",
-                                         socket_path,      "ping",          NULL};
+        const char *const as_nobody[] = {"setpriv",
+                                         "--reuid=65534",
+                                         "--regid=65534",
+                                         "--clear-groups",
+                                         site_program("wsctl"),
+                                         "--socket",
+                                         socket_path,
+                                         "ping",
+                                         NULL};
         ck_assert_int_eq(site_run(as_nobody, NULL, &output, 10000), 6);
         ck_assert_msg(strstr(output, "Permission denied") != NULL, "%s", output);
         free(output);
     } else {
-        spawn(&p, argv);
-        ck_assert_int_eq(finish(&p), 6);
-        forget(&p);
+        expect(RUN("ping"), 6, "", "Permission denied");
     }
     end();
 }
@@ -1125,9 +1088,9 @@ START_TEST(bad_names)
                                         "a#b", "@nothing:x", "\033[31m", "\377"};
     begin(NULL);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        expect(run("send", names[i], "x", NULL), 2, "", "BADNAME");
+        expect(RUN("send", names[i], "x"), 2, "", "BADNAME");
         ck_assert_ptr_null(strchr(err(), '\033'));
-        expect(run("wait", names[i], "-t1", NULL), 2, "", "BADNAME");
+        expect(RUN("wait", names[i], "-t1"), 2, "", "BADNAME");
     }
     end();
 }
@@ -1136,30 +1099,30 @@ END_TEST
 START_TEST(usage)
 {
     socket_path = "/nowhere/control.sock";
-    expect(run(NULL), 2, "", "a command is missing");
-    expect(run("sned", "test", NULL), 2, "", "did you mean 'send'?");
-    expect(run("\033[31m", NULL), 2, "", "\\x1b[31m");
-    expect(run("send", NULL), 2, "", "a target is missing");
-    expect(run("send", "test", "hello", "world", NULL), 2, "", "'world' is one argument too many");
-    expect(run("send", "test", "-x", NULL), 2, "", "there is no option -x; put --");
-    expect(run("send", "test", "--line", NULL), 2, "", "there is no option --line; put --");
-    expect(run("send", "test", "--lines=3", NULL), 2, "", "--lines takes no value");
-    expect(run("send", "test", "--count", NULL), 2, "", "--count needs a value");
-    expect(run("send", "test", "-n", NULL), 2, "", "-n needs a value");
-    expect(run("send", "test", "x", "--count", "0", NULL), 2, "", "'0' is not a number of messages");
-    expect(run("send", "test", "x", "--count", "1x", NULL), 2, "", "'1x' is not a number of messages");
-    expect(run("send", "test", "x", "-n2", "-i", "fast", NULL), 2, "", "'fast' is not a time");
-    expect(run("send", "test", "x", "-i", "1", NULL), 2, "", "--interval is for --count or --lines");
-    expect(run("send", "test", "--lines", "-n2", NULL), 2, "", "--count and --lines");
-    expect(run("send", "test", "x", "--lines", NULL), 2, "", "a MESSAGE and --lines");
-    expect(run("send", "test", "x", "--file", "f", NULL), 2, "", "a MESSAGE and --file");
-    expect(run("send", "test", "x", "--wait=seen", NULL), 2, "", "--wait=seen is not");
-    expect(run("send", "--client", "c1", "--all", "x", NULL), 2, "", "--client and --all");
-    expect(run("send", "--client", "x1", "x", NULL), 2, "", "'x1' is not a client");
-    expect(run("wait", "test", "-t", "soon", NULL), 2, "", "'soon' is not a time");
-    expect(run("ping", "x", NULL), 2, "", "one argument too many");
-    expect(run("--count", "3", "send", NULL), 2, "", "there is no option --count");
-    expect(run("help", "sned", NULL), 2, "", "there is no command 'sned'");
+    expect(run_with("", 0, (const char *const[]){"wsctl", NULL}), 2, "", "a command is missing");
+    expect(RUN("sned", "test"), 2, "", "did you mean 'send'?");
+    expect(RUN("\033[31m"), 2, "", "\\x1b[31m");
+    expect(RUN("send"), 2, "", "a target is missing");
+    expect(RUN("send", "test", "hello", "world"), 2, "", "'world' is one argument too many");
+    expect(RUN("send", "test", "-x"), 2, "", "there is no option -x; put --");
+    expect(RUN("send", "test", "--line"), 2, "", "there is no option --line; put --");
+    expect(RUN("send", "test", "--lines=3"), 2, "", "--lines takes no value");
+    expect(RUN("send", "test", "--count"), 2, "", "--count needs a value");
+    expect(RUN("send", "test", "-n"), 2, "", "-n needs a value");
+    expect(RUN("send", "test", "x", "--count", "0"), 2, "", "'0' is not a number of messages");
+    expect(RUN("send", "test", "x", "--count", "1x"), 2, "", "'1x' is not a number of messages");
+    expect(RUN("send", "test", "x", "-n2", "-i", "fast"), 2, "", "'fast' is not a time");
+    expect(RUN("send", "test", "x", "-i", "1"), 2, "", "--interval is for --count or --lines");
+    expect(RUN("send", "test", "--lines", "-n2"), 2, "", "--count and --lines");
+    expect(RUN("send", "test", "x", "--lines"), 2, "", "a MESSAGE and --lines");
+    expect(RUN("send", "test", "x", "--file", "f"), 2, "", "a MESSAGE and --file");
+    expect(RUN("send", "test", "x", "--wait=seen"), 2, "", "--wait=seen is not");
+    expect(RUN("send", "--client", "c1", "--all", "x"), 2, "", "--client and --all");
+    expect(RUN("send", "--client", "x1", "x"), 2, "", "'x1' is not a client");
+    expect(RUN("wait", "test", "-t", "soon"), 2, "", "'soon' is not a time");
+    expect(RUN("ping", "x"), 2, "", "one argument too many");
+    expect(RUN("--count", "3", "send"), 2, "", "there is no option --count");
+    expect(RUN("help", "sned"), 2, "", "there is no command 'sned'");
 }
 END_TEST
 
@@ -1168,27 +1131,27 @@ START_TEST(help)
     static const char *const verbs[] = {"send", "wait", "read", "count",   "has", "close",
                                         "list", "ping", "info", "console", "help"};
     socket_path = "/nowhere/control.sock";
-    expect_begins(run("--help", NULL), 0, "Usage: wsctl [OPTIONS] COMMAND");
+    expect_begins(RUN("--help"), 0, "Usage: wsctl [OPTIONS] COMMAND");
     char *whole = strdup(out());
-    expect(run("help", NULL), 0, whole, NULL);
+    expect(RUN("help"), 0, whole, NULL);
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
         char text[64];
         snprintf(text, sizeof text, "\n  %s ", verbs[i]);
         ck_assert_msg(strstr(whole, text) != NULL, "%s is not in the list", verbs[i]);
         snprintf(text, sizeof text, "Usage: wsctl %s ", verbs[i]);
-        expect_begins(run(verbs[i], "--help", NULL), 0, text);
+        expect_begins(RUN(verbs[i], "--help"), 0, text);
         char *own = strdup(out());
-        expect(run("help", verbs[i], NULL), 0, own, NULL);
-        expect(run("-h", verbs[i], NULL), 0, own, NULL);
+        expect(RUN("help", verbs[i]), 0, own, NULL);
+        expect(RUN("-h", verbs[i]), 0, own, NULL);
         free(own);
     }
     free(whole);
-    expect_begins(run("help", "send", NULL), 0, "Usage: wsctl send [OPTIONS] TARGET [MESSAGE]\n");
+    expect_begins(RUN("help", "send"), 0, "Usage: wsctl send [OPTIONS] TARGET [MESSAGE]\n");
     ck_assert_ptr_nonnull(strstr(out(), "--interval TIME"));
     char *version = site_read_file("VERSION", NULL);
     char line[64];
     snprintf(line, sizeof line, "wsctl %s", version);
-    expect(run("--version", NULL), 0, line, NULL);
+    expect(RUN("--version"), 0, line, NULL);
     free(version);
 }
 END_TEST
@@ -1245,7 +1208,7 @@ int main(void)
     tcase_add_test(tc, lines_are_messages);
     tcase_add_test(tc, lines_as_they_come);
     tcase_add_test(tc, line_that_is_refused);
-    tcase_add_test(tc, lines_to_a_hundred);
+    tcase_add_loop_test(tc, lines_to_a_hundred, 1, 3);
     tcase_add_test(tc, lines_to_three);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

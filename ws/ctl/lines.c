@@ -203,7 +203,7 @@ int lines_send(struct ctl *ctl, const struct send_plan *plan, int fd)
         report_json(&l);
     else if (!ctl->quiet)
         report(&l);
-    if (l.unreached && !ctl->quiet) {
+    if (l.unreached && !ctl->quiet && status != CTL_NOWORKER) {
         fflush(stdout);
         if (l.unreached < l.sent)
             fprintf(stderr, "%llu of %llu lines reached nobody: ", (unsigned long long)l.unreached,

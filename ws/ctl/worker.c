@@ -102,7 +102,9 @@ int ctl_fail(const struct ctl *ctl, const struct wspush *h, enum wspush_result r
     fprintf(stderr, "wsctl: ");
     print_escaped(stderr, text, strlen(text));
     fputc('\n', stderr);
-    if (ctl_status(result) == CTL_NOWORKER)
+    if (result == WSPUSH_NOANSWER)
+        fprintf(stderr, "It may be stopped or stuck; its log tells more.\n");
+    else if (ctl_status(result) == CTL_NOWORKER)
         say_how_to_start(ctl);
     if (result == WSPUSH_NOPERM && strncmp(text, "NO", 2) != 0)
         fprintf(stderr, "Its group may: see ls -l %s.\n", wspush_path(h));

@@ -193,6 +193,16 @@ static void push_owed_pong(struct conn *c)
     conn_push_control(c, pong);
 }
 
+/* From here on it is nobody's recipient. Not within a walk through the subscribers: in the flush, or the reap. */
+static void leave(struct conn *c)
+{
+    if (!c->client || c->left)
+        return;
+    c->left = true;
+    shard_unsubscribe(c->shard, c);
+    shard_post(c->shard, (struct mail){.kind = MAIL_GONE, .number = c->client, .value = c->close_code});
+}
+
 static void flush(struct loop *loop, struct io *io)
 {
     struct conn *c = conn_of(io);
@@ -200,6 +210,8 @@ static void flush(struct loop *loop, struct io *io)
     if (io->reaping)
         return;
     push_owed_pong(c);
+    if (c->state > CONN_OPEN)
+        leave(c);
     loop_want(loop, io, outq_empty(&c->out) ? EPOLLIN : EPOLLIN | EPOLLOUT);
     if (c->state == CONN_ENDED && outq_empty(&c->out) && !c->shut) {
         c->shut = true;
@@ -318,16 +330,13 @@ static void reap(struct loop *loop, struct io *io)
     struct shard *shard = c->shard;
     shard_count_out(shard, -(int64_t)c->out.bytes);
     outq_fini(&c->out, on_left, c);
-    if (c->client) {
-        shard_unsubscribe(shard, c);
-        shard_post(shard, (struct mail){.kind = MAIL_GONE, .number = c->client, .value = c->close_code});
-    }
-    if (c->opened)
+    leave(c);
+    if (c->opened) {
         stats_add(&shard->stats, STAT_closed_total, 1);
-    if (c->opened)
         websocket_partial_free(c->partial);
-    else
+    } else {
         handshake_free(c->handshake);
+    }
     msg_unref(c->owed_pong);
     timer_clear(&c->timer);
     loop_remove(loop, io);

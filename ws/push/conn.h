@@ -75,6 +75,7 @@ struct conn {
     bool close_received;
     bool shut; /* our side is shut down */
     bool too_slow;
+    bool left; /* the hub knows that it is going */
     struct address address;
 };
 

@@ -109,7 +109,11 @@ static inline long standin_number(struct standin *s, size_t *at, char sign)
     const uint8_t *end = *at < s->in.len ? memchr(p, '\n', s->in.len - *at) : NULL;
     if (!end)
         return -1;
-    ck_assert_msg(*p == sign && end[-1] == '\r', "not a command: %s", buf_str(&s->in));
+    /* this thread may not use Check's assertions: the test's own thread does */
+    if (*p != sign || end[-1] != '\r') {
+        fprintf(stderr, "not a command: %s\n", buf_str(&s->in));
+        abort();
+    }
     *at += (size_t)(end - p) + 1;
     return strtol((const char *)p + 1, NULL, 10);
 }

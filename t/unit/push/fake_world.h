@@ -119,6 +119,12 @@ static inline void on_wait_over(void *arg, struct asker asker, bool closed)
     buf_addf(&told, "wait %" PRIu64 " over: %s\n", asker.slot, closed ? "closed" : "timeout");
 }
 
+static inline void on_closed(void *arg, struct asker asker, uint64_t count)
+{
+    (void)arg;
+    buf_addf(&told, "closed %" PRIu64 ": %" PRIu64 "\n", asker.slot, count);
+}
+
 static inline void on_listed(void *arg, struct asker asker, struct client_rows *const *rows, size_t count)
 {
     (void)arg;
@@ -270,6 +276,7 @@ static inline void make_world(void)
                                      .receipt = on_receipt,
                                      .message = on_message,
                                      .wait_over = on_wait_over,
+                                     .closed = on_closed,
                                      .listed = on_listed};
     char why[200];
     config = config_load(NULL, why, sizeof why);

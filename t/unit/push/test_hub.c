@@ -198,7 +198,48 @@ START_TEST(to_everybody)
 }
 END_TEST
 
-/* ---- WS.LIST, drain, too much ---- */
+/* ---- WS.CLOSE, WS.LIST, drain, too much ---- */
+
+static void answer_close(int shard, uint32_t begun)
+{
+    struct mail asked = next_letter(shard, MAIL_CLOSE);
+    struct msg *frame = asked.ptr;
+    ck_assert_uint_eq(asked.value, 4001);
+    ck_assert_uint_eq(frame->len, 5);
+    ck_assert_mem_eq(msg_frame(frame),
+                     "\x88\x05\x0f\xa1"
+                     "bye",
+                     7);
+    msg_unref(frame);
+    say((struct mail){
+        .kind = MAIL_CLOSED, .conn = {.shard = (uint32_t)shard}, .number = asked.number, .value = begun});
+}
+
+static enum hub_answer close_clients(uint64_t slot_number, struct target target)
+{
+    return hub_close_clients(&hub, &target, 4001, "bye", slot(slot_number));
+}
+
+START_TEST(closes)
+{
+    leave(0, join(0, "a"));
+    join(0, "a");
+    uint64_t other = join(1, "b");
+    ck_assert_int_eq(close_clients(1, (struct target){.kind = TARGET_ALL}), HUB_OK);
+    ck_assert_int_eq(close_clients(2, to_channel("b")), HUB_OK);
+    ck_assert_int_eq(close_clients(3, to_client(other)), HUB_OK);
+    ck_assert_int_eq(close_clients(4, to_channel("nobody/here")), HUB_OK);
+    ck_assert_int_eq(close_clients(5, to_client(1)), HUB_OK);
+    ck_assert_int_eq(close_clients(6, to_client(99)), HUB_NO_TARGET);
+    expect_told("closed 4: 0\nclosed 5: 0\n");
+    answer_close(1, 1);
+    answer_close(1, 0);
+    expect_told("closed 2: 0\n"); /* it was closing already */
+    answer_close(1, 0);
+    answer_close(0, 1);
+    expect_told("closed 3: 0\nclosed 1: 2\n");
+}
+END_TEST
 
 static void answer_list(int shard, uint64_t client)
 {
@@ -309,6 +350,7 @@ int main(void)
     tcase_add_test(tc, messages_of_clients_are_published_where_that_is_the_rule);
     tcase_add_test(tc, to_one_client);
     tcase_add_test(tc, to_everybody);
+    tcase_add_test(tc, closes);
     tcase_add_test(tc, lists);
     tcase_add_test(tc, draining);
     tcase_add_test(tc, too_much_is_queued);
