@@ -95,23 +95,28 @@ static void end(void)
     site_stop(site);
 }
 
-/* Every client of the crowd, and of the channel, says and hears something: small and large, whole and in
- * pieces. */
+/* Every client of the crowd, and of the channel, says and hears something: small and large, one by one and
+ * many in one turn of the worker, whole and in pieces. */
 static void talk(struct crowd *crowd, size_t on_channel)
 {
+    enum { AT_ONCE = 19 };
     static char large[5000];
+    char burst[AT_ONCE * 32] = "", expected[32];
+    memset(large, 'x', sizeof large - 1);
+    snprintf(expected, sizeof expected, "%zu", on_channel);
     crowd_take_anything(crowd);
     crowd_say(crowd, "a word");
     crowd_receive(crowd, 1, 10000);
-    memset(large, 'x', sizeof large - 1);
-    for (int i = 0; i < 20; i++) {
-        struct resp_value *v = resp_call(control, "PUBLISH", "echo", i % 5 ? "more" : large, NULL);
-        ck_assert_int_eq(v->integer, (long long)on_channel);
-        resp_value_free(v);
-    }
-    crowd_receive(crowd, 21, 10000);
+    ck_assert(resp_send(control, "PUBLISH", "echo", large, NULL) == 0);
+    resp_expect_next(control, expected);
+    for (int i = 0; i < AT_ONCE; i++)
+        strcat(burst, "PUBLISH echo more\r\n");
+    ck_assert(resp_send_raw(control, burst, strlen(burst)) == 0);
+    for (int i = 0; i < AT_ONCE; i++)
+        resp_expect_next(control, expected);
+    crowd_receive(crowd, AT_ONCE + 2, 10000);
     crowd_say_in_pieces(crowd, "in pieces");
-    crowd_receive(crowd, 22, 10000);
+    crowd_receive(crowd, AT_ONCE + 3, 10000);
 }
 
 /* Bytes that one more client costs when it is idle. */

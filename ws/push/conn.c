@@ -193,7 +193,8 @@ static void push_owed_pong(struct conn *c)
     conn_push_control(c, pong);
 }
 
-/* From here on it is nobody's recipient. Not within a walk through the subscribers: in the flush, or the reap. */
+/* From here on it is nobody's recipient. Not within a walk through the subscribers: in the flush, or the
+ * reap. */
 static void leave(struct conn *c)
 {
     if (!c->client || c->left)

@@ -49,7 +49,7 @@ static inline void late_publish(struct engine *e, const struct publication *p)
     ck_assert_uint_lt(e->count, PENDING_MAX);
     struct publication *copy = &e->pending[e->count++];
     *copy = *p;
-    copy->channel = strndup(p->channel, p->channel_len);
+    copy->channel = memcpy(malloc(p->channel_len + 1), p->channel, p->channel_len);
     msg_ref(p->msg);
 }
 

@@ -303,7 +303,7 @@ START_TEST(keys)
                                       "dGhl=HNhbXBsZSBub25jZQ==",
                                       "dGhlIHNhbXBsZSBub25jZQ==, dGhlIHNhbXBsZSBub25jZQ==",
                                       "-_-_-_-_-_-_-_-_-_-_-w=="};
-    char headers[400];
+    char headers[1800];
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         snprintf(headers, sizeof headers, HOST_LINE UPGRADE_LINES VERSION_LINE "Sec-WebSocket-Key: %s\r\n",
                  good[i]);
@@ -315,6 +315,12 @@ START_TEST(keys)
         expect(GET, headers, ERR_UPGRADE_KEY);
     }
     expect(GET, HOST_LINE UPGRADE_LINES VERSION_LINE, ERR_UPGRADE_KEY);
+    char long_one[1500];
+    memset(long_one, 'A', sizeof long_one);
+    long_one[sizeof long_one - 1] = '\0';
+    snprintf(headers, sizeof headers, HOST_LINE UPGRADE_LINES VERSION_LINE "Sec-WebSocket-Key: %s\r\n",
+             long_one);
+    expect(GET, headers, ERR_UPGRADE_KEY);
 }
 END_TEST
 
