@@ -151,6 +151,13 @@ static size_t client_room(const struct config *config)
     return config->max_clients && config->max_clients < room ? config->max_clients : room;
 }
 
+static void close_sockets(struct daemon *d)
+{
+    for (size_t i = 0; i < d->entrance_count; i++)
+        listen_close(&d->entrances[i].socket);
+    listen_close(&d->control_socket);
+}
+
 static void open_sockets(struct daemon *d)
 {
     const struct config *config = d->config;
@@ -167,10 +174,12 @@ static void open_sockets(struct daemon *d)
     if (listen_open(&d->control_socket, config->control, &control, why, sizeof why) < 0)
         fail(why);
     for (size_t i = 0; i < config->listen.count; i++) {
-        if (i == LISTENERS_MAX)
-            fail("listen has more than 16 addresses");
-        if (listen_open(&d->entrances[i].socket, config->listen.items[i], &clients, why, sizeof why) < 0)
+        snprintf(why, sizeof why, "listen has more than %d addresses", LISTENERS_MAX);
+        if (i == LISTENERS_MAX ||
+            listen_open(&d->entrances[i].socket, config->listen.items[i], &clients, why, sizeof why) < 0) {
+            close_sockets(d);
             fail(why);
+        }
         d->entrance_count++;
     }
 }
@@ -346,9 +355,7 @@ static void tear_down(struct daemon *d)
         shard_fini(&d->workers[i].shard);
         loop_fini(&d->workers[i].loop);
     }
-    for (size_t i = 0; i < d->entrance_count; i++)
-        listen_close(&d->entrances[i].socket);
-    listen_close(&d->control_socket);
+    close_sockets(d);
     close(d->signals.fd);
     free(d->workers);
     free(d->mail);

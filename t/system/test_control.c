@@ -852,6 +852,56 @@ START_TEST(multi_with_late_replies)
 }
 END_TEST
 
+/* Lists are large: a transaction has a few of them, and the next waits for this one's answers. */
+START_TEST(multi_with_too_many_lists)
+{
+    begin("threads = 2\n");
+    struct wsclient *c = visit("/test/");
+    ck_assert(resp_send(control, "MULTI", NULL) == 0);
+    for (int i = 0; i < 9; i++)
+        ck_assert(resp_send(control, "WS.LIST", NULL) == 0);
+    ck_assert(resp_send(control, "EXEC", NULL) == 0);
+    ck_assert(resp_send(control, "ECHO", "next", NULL) == 0);
+    resp_expect_next(control, "OK");
+    for (int i = 0; i < 9; i++)
+        resp_expect_next(control, "QUEUED");
+    struct resp_value *v = resp_read(control, 3000);
+    ck_assert(v && v->count == 9 && v->items[7]->type == '*' && v->items[8]->type == '-');
+    resp_value_free(v);
+    resp_expect_next(control, "\"next\"");
+    wsclient_free(c);
+    end();
+}
+END_TEST
+
+/* What was too big could not be queued. */
+START_TEST(multi_with_too_big_a_message)
+{
+    begin(NULL);
+    resp_expect(control, "MULTI", "OK");
+    send_large(control, "PUBLISH", "test", (1 << 20) + 1);
+    resp_expect_next(control, "-TOOBIG limit 1048576");
+    resp_expect(control, "PUBLISH test x", "QUEUED");
+    resp_expect(control, "EXEC", "-EXECABORT *");
+    ck_assert_int_eq(info("published"), 0);
+    end();
+}
+END_TEST
+
+/* With WAIT there are four parts, though nobody is there. */
+START_TEST(wait_for_nobody)
+{
+    begin(NULL);
+    struct resp_value *v = resp_call(control, "WS.SEND", "test", "x", "WAIT", "handed", NULL);
+    ck_assert_int_eq(v->count, 4);
+    ck_assert_int_eq(v->items[0]->integer, 0);
+    ck_assert(v->items[2]->type == '*' && v->items[2]->count == 0);
+    ck_assert(v->items[3]->type == '*' && v->items[3]->count == 0);
+    resp_value_free(v);
+    end();
+}
+END_TEST
+
 START_TEST(multi_is_bounded)
 {
     begin(NULL);
@@ -1348,6 +1398,9 @@ int main(void)
     tc = tcase(suite, "multi");
     tcase_add_test(tc, multi);
     tcase_add_test(tc, multi_with_late_replies);
+    tcase_add_test(tc, multi_with_too_many_lists);
+    tcase_add_test(tc, multi_with_too_big_a_message);
+    tcase_add_test(tc, wait_for_nobody);
     tcase_add_test(tc, multi_is_bounded);
     tc = tcase(suite, "requests");
     tcase_add_test(tc, split_at_any_byte);

@@ -541,15 +541,15 @@ END_TEST
 START_TEST(slow_over_the_soft_bound)
 {
     char *text = large_text();
-    begin(2, "out_slow = 64k\nslow_after = 400ms\n");
+    begin(2, "out_slow = 64k\nslow_after = 1200ms\n");
     struct wsclient *idle = visit("/test/"), *late = visit("/test/"), *brisk = visit("/test/");
     memcpy(text, "0 ", 2);
     ck_assert(resp_send(control, "PUBLISH", "test", text, NULL) == 0);
     resp_expect_next(control, "3");
     wsclient_expect_text(brisk, text);
-    wsclient_expect_silence(brisk, 200);
-    wsclient_expect_text(late, text); /* half the time is over */
-    wsclient_expect_silence(late, 500);
+    wsclient_expect_silence(brisk, 300);
+    wsclient_expect_text(late, text); /* a part of the time is over */
+    wsclient_expect_silence(late, 1500);
     ck_assert_int_eq(info("slow_closed"), 1);
     resp_expect(control, "PUBLISH test 1", "2"); /* the slow one is still on its way out, and no recipient */
     wsclient_expect_text(brisk, "1");

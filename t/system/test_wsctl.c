@@ -333,6 +333,8 @@ START_TEST(info)
     expect(RUN("info", "--json"), 0, NULL, NULL);
     expect_json_lines(1);
     ck_assert_ptr_nonnull(strstr(out(), "\"redis_version\":\""));
+    expect_begins(RUN("info", "clients"), 0, "# Clients");
+    expect(RUN("info", "nosuch"), 1, "", "no section 'nosuch'; there are: server clients memory stats cpu\n");
     end();
 }
 END_TEST
@@ -794,6 +796,89 @@ START_TEST(broken_pipe)
 }
 END_TEST
 
+/* A disk that is full is what it is called, also where more was asked after the write. */
+START_TEST(full_disk)
+{
+    char *output = NULL;
+    char command[300];
+    begin(NULL);
+    snprintf(command, sizeof command, "%s --socket %s send test x > /dev/full", site_program("wsctl"),
+             socket_path);
+    ck_assert_int_eq(site_run((const char *[]){"sh", "-c", command, NULL}, NULL, &output, 10000), 7);
+    ck_assert_msg(strstr(output, "can't write: No space left on device\n") != NULL, "%s", output);
+    free(output);
+    end();
+}
+END_TEST
+
+/* ---- a worker that is killed and comes back ---- */
+
+static void expect_line(struct program *p, struct wsclient *c, const char *line)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%s\n", line);
+    type(p, text);
+    wsclient_expect_text(c, line);
+}
+
+START_TEST(worker_comes_back)
+{
+    struct program lines;
+    struct program count;
+    struct program wait;
+    begin(NULL);
+    struct wsclient *c = visit("/test/");
+    START(&lines, "send", "--lines", "test");
+    expect_line(&lines, c, "one");
+    START(&count, "send", "--count", "3", "--interval", "0.7", "other", "{i}");
+    START(&wait, "wait", "test", "--timeout", "20");
+    expect_said(&count, &count.stderr_text, "no client on 'other'");
+    listen_to(&wait, 200);
+    site_kill(site, SITE_WORKER);
+    wsclient_free(c);
+    type(&lines, "two\nthree\n");
+    expect_said(&lines, &lines.stderr_text, "The worker is gone; looking for it on ");
+    expect_said(&count, &count.stderr_text, "The worker is gone");
+    expect_said(&wait, &wait.stderr_text, "The worker is gone");
+    site_begin(site, SITE_WORKER);
+    expect_said(&lines, &lines.stderr_text, "The worker is back on ");
+    expect_said(&count, &count.stderr_text, "The worker is back");
+    expect_said(&wait, &wait.stderr_text, "The worker is back");
+    c = visit("/test/");
+    expect_line(&lines, c, "four");
+    ck_assert_int_eq(wsclient_send_text(c, "heard"), 0);
+    ck_assert_int_eq(finish(&lines), 0);
+    ck_assert_ptr_nonnull(
+        strstr(buf_str(&lines.stdout_text), "4 lines sent, each to between 0 and 1 clients"));
+    ck_assert_int_eq(finish(&count), 0);
+    ck_assert_ptr_nonnull(strstr(buf_str(&count.stdout_text), "reached 0 clients"));
+    ck_assert_int_eq(finish(&wait), 0);
+    ck_assert_str_eq(buf_str(&wait.stdout_text), "heard\n");
+    forget(&lines);
+    forget(&count);
+    forget(&wait);
+    wsclient_free(c);
+    end();
+}
+END_TEST
+
+/* Killed with the question under way: nobody knows, so nothing goes again. */
+START_TEST(worker_dies_on_us)
+{
+    struct program p;
+    struct false_worker *worker = begin_false(NULL);
+    START(&p, "send", "--count", "2", "test", "{i}");
+    for (int64_t until = clock_mono_ms() + 5000; false_worker_count(worker) == 0;)
+        ck_assert_msg(clock_mono_ms() < until, "no command came");
+    false_worker_free(worker);
+    ck_assert_int_eq(finish(&p), 3);
+    ck_assert_ptr_nonnull(strstr(buf_str(&p.stderr_text), "At message 1 of 2: "));
+    ck_assert_ptr_nonnull(strstr(buf_str(&p.stderr_text), "may have been published"));
+    forget(&p);
+    site_stop(site);
+}
+END_TEST
+
 /* ---- list and close ---- */
 
 START_TEST(list)
@@ -846,7 +931,15 @@ START_TEST(close_clients)
     expect(RUN("close", "tset", "--strict"), 1, "closing 0 clients\n", "no client on 'tset'");
     expect(RUN("close", "--client", "c9"), 1, "", "NOTARGET");
     expect(RUN("close", "test", "12"), 2, "", "not a close code");
-    expect(RUN("close", "test", "1005"), 7, "", "ERR");
+    static const char *const bad_codes[] = {"999", "1004", "1007", "1015", "2999", "5000", "x"};
+    for (size_t i = 0; i < sizeof bad_codes / sizeof *bad_codes; i++)
+        expect(RUN("close", "test", bad_codes[i]), 2, "", "not a close code");
+    char reason[] =
+        "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123"
+        "456789012345678901234567890123";
+    expect(RUN("close", "test", "1000", reason), 2, "", "longer than 123 bytes");
+    reason[123] = '\0';
+    expect(RUN("close", "tset", "1014", reason), 0, "closing 0 clients\n", "no client on 'tset'");
     expect(RUN("close", "test"), 0, "closing 2 clients\n", NULL);
     ck_assert_str_eq(wsclient_expect_close(a, 1000), "");
     wsclient_expect_close(b, 1000);
@@ -1117,12 +1210,21 @@ START_TEST(usage)
     expect(RUN("send", "test", "x", "--lines"), 2, "", "a MESSAGE and --lines");
     expect(RUN("send", "test", "x", "--file", "f"), 2, "", "a MESSAGE and --file");
     expect(RUN("send", "test", "x", "--wait=seen"), 2, "", "--wait=seen is not");
+    expect(RUN("send", "test", "x", "--wait=ponged"), 2, "", "--wait=ponged is not");
+    static const char *const inboxes[] = {"wait", "read", "count", "has", "console"};
+    for (size_t i = 0; i < sizeof inboxes / sizeof *inboxes; i++) {
+        expect(RUN(inboxes[i], "@all"), 2, "", "@all has no inbox: an inbox belongs to a channel");
+        expect(RUN(inboxes[i], "--all"), 2, "", "there is no --all here: an inbox belongs to a channel");
+        expect_begins(RUN(inboxes[i], "--help"), 0, "Usage: wsctl ");
+        ck_assert_ptr_null(strstr(out(), "@all"));
+    }
+    expect(RUN("wait", "test", "-x"), 2, "", "there is no option -x\n");
     expect(RUN("send", "--client", "c1", "--all", "x"), 2, "", "--client and --all");
     expect(RUN("send", "--client", "x1", "x"), 2, "", "'x1' is not a client");
     expect(RUN("wait", "test", "-t", "soon"), 2, "", "'soon' is not a time");
     expect(RUN("ping", "x"), 2, "", "one argument too many");
     expect(RUN("--count", "3", "send"), 2, "", "there is no option --count");
-    expect(RUN("help", "sned"), 2, "", "there is no command 'sned'");
+    expect(RUN("help", "sned"), 2, "", "there is no command 'sned'\n(wsctl help tells more)");
 }
 END_TEST
 
@@ -1190,6 +1292,9 @@ int main(void)
     tcase_add_test(tc, a_closed_client);
     tcase_add_test(tc, interrupted_wait);
     tcase_add_test(tc, broken_pipe);
+    tcase_add_test(tc, full_disk);
+    tcase_add_test(tc, worker_comes_back);
+    tcase_add_test(tc, worker_dies_on_us);
     tcase_add_test(tc, list);
     tcase_add_test(tc, list_in_order);
     tcase_add_test(tc, close_clients);

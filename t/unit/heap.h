@@ -6,9 +6,12 @@
 #ifndef WSPUSH_T_HEAP_H
 #define WSPUSH_T_HEAP_H
 
+#include <errno.h>
 #include <malloc.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -29,6 +32,12 @@ static inline void heap_forget_most(void)
 {
 }
 
+static inline bool heap_refuse_above(size_t size)
+{
+    (void)size;
+    return false;
+}
+
 #else
 
 void *__libc_malloc(size_t size);
@@ -38,6 +47,15 @@ void __libc_free(void *p);
 
 static atomic_size_t heap_used;
 static atomic_size_t heap_peak;
+static atomic_size_t heap_largest = SIZE_MAX;
+
+static bool heap_refuses(size_t size)
+{
+    if (size <= atomic_load(&heap_largest))
+        return false;
+    errno = ENOMEM;
+    return true;
+}
 
 static void heap_add(void *p)
 {
@@ -48,14 +66,14 @@ static void heap_add(void *p)
 
 void *malloc(size_t size)
 {
-    void *p = __libc_malloc(size);
+    void *p = heap_refuses(size) ? NULL : __libc_malloc(size);
     heap_add(p);
     return p;
 }
 
 void *calloc(size_t count, size_t size)
 {
-    void *p = __libc_calloc(count, size);
+    void *p = heap_refuses(count * size) ? NULL : __libc_calloc(count, size);
     heap_add(p);
     return p;
 }
@@ -63,7 +81,7 @@ void *calloc(size_t count, size_t size)
 void *realloc(void *old, size_t size)
 {
     size_t before = malloc_usable_size(old);
-    void *p = __libc_realloc(old, size);
+    void *p = heap_refuses(size) ? NULL : __libc_realloc(old, size);
     if (p || size == 0) {
         atomic_fetch_sub(&heap_used, before);
         heap_add(p);
@@ -91,6 +109,14 @@ static inline size_t heap_most(void)
 static inline void heap_forget_most(void)
 {
     atomic_store(&heap_peak, heap_in_use());
+}
+
+/* From now on there is no memory for anything larger; SIZE_MAX: there is again. False: this can't be had
+ * here. */
+static inline bool heap_refuse_above(size_t size)
+{
+    atomic_store(&heap_largest, size);
+    return true;
 }
 
 #endif

@@ -71,6 +71,16 @@ static void take_values(cfg_t *cfg, enum option_scope scope, void *base, const c
     }
 }
 
+/* A pattern that can match no channel is a mistake. */
+static const char *pattern_fault(const char *glob)
+{
+    if (glob[0] == '/')
+        return "a channel's name has no slash at its ends: leave the first one out";
+    if (glob[0] == '@')
+        return "no channel's name begins with '@'";
+    return glob_fault(glob, strlen(glob));
+}
+
 static int take_sections(struct config *config, cfg_t *cfg, const char *dir)
 {
     size_t count = cfg_size(cfg, "channel");
@@ -80,7 +90,7 @@ static int take_sections(struct config *config, cfg_t *cfg, const char *dir)
     for (size_t i = 0; i < count; i++) {
         cfg_t *section = cfg_getnsec(cfg, "channel", (unsigned)i);
         const char *glob = cfg_title(section);
-        const char *fault = glob_fault(glob, strlen(glob));
+        const char *fault = pattern_fault(glob);
         if (fault) {
             cfg_error(section, "channel \"%s\": bad pattern: %s", glob, fault);
             return -1;
@@ -164,6 +174,25 @@ static int load_file(struct config *config, const char *path, char *why, size_t 
     return r;
 }
 
+static bool is_listed(const struct string_list *list, const char *text)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i], text) == 0)
+            return true;
+    return false;
+}
+
+/* What no single option shows. */
+static const char *whole_fault(const struct config *config)
+{
+    if (config->listen.count == 0)
+        return "listen is empty: the worker needs an address to listen on";
+    if (is_listed(&config->listen, config->control) || is_listed(&config->listen, config->fcgi_listen) ||
+        strcmp(config->control, config->fcgi_listen) == 0)
+        return "listen, control and fcgi_listen have to be different";
+    return NULL;
+}
+
 struct config *config_load(const char *path, char *why, size_t why_cap)
 {
     struct config *config = calloc(1, sizeof *config);
@@ -178,8 +207,9 @@ struct config *config_load(const char *path, char *why, size_t why_cap)
         config_free(config);
         return NULL;
     }
-    if (config->listen.count == 0) {
-        snprintf(why, why_cap, "%s: listen is empty: the worker needs an address to listen on", path);
+    const char *fault = whole_fault(config);
+    if (fault) {
+        snprintf(why, why_cap, "%s: %s", path ? path : "the defaults", fault);
         config_free(config);
         return NULL;
     }

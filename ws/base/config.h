@@ -26,6 +26,7 @@ struct string_list {
 #define OPTION_MEMBER_ORIGINS      struct string_list
 #define OPTION_MEMBER_ADDRESS      char *
 #define OPTION_MEMBER_LIST         struct string_list
+#define OPTION_MEMBER_IPS          struct string_list
 #define OPTION_MEMBER_ADDRESSES    struct string_list
 #define OPTION_MEMBER_CHOICE       uint64_t
 

@@ -1,5 +1,7 @@
 #include "base/option.h"
 
+#include <arpa/inet.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +89,7 @@ static bool number_ok(const struct option *o, const char *text, char *why, size_
                                         "a duration such as 250ms, 20s or 5m"};
     static const char *const units[] = {"", " bytes", " ms"};
     uint64_t number = 0;
+    bool octal = text[0] == '0' && isdigit((unsigned char)text[1]); /* or is it not? */
     bool ok = read_number(o, text, &number) == 0;
     if (o->type == OPTION_CHOICES) {
         snprintf(why, why_cap, "expected one of: %s", o->choices);
@@ -98,7 +101,7 @@ static bool number_ok(const struct option *o, const char *text, char *why, size_
     }
     snprintf(why, why_cap, "expected %s, from %llu to %llu%s", kinds[o->type], (unsigned long long)o->min,
              (unsigned long long)o->max, units[o->type]);
-    return ok && number >= o->min && number <= o->max;
+    return ok && !octal && number >= o->min && number <= o->max;
 }
 
 /* It becomes a header's value. */
@@ -108,6 +111,18 @@ static const char *uri_fault(const char *text)
     for (const char *p = text; *p; p++)
         ok &= (unsigned char)*p > ' ' && *p != 0x7f;
     return ok ? NULL : "expected a URI that begins with '/'";
+}
+
+/* In the spelling that an address is compared in. */
+static const char *ip_fault(const char *text)
+{
+    unsigned char bytes[16];
+    char spelled[INET6_ADDRSTRLEN];
+    int family = strchr(text, ':') ? AF_INET6 : AF_INET;
+    if (inet_pton(family, text, bytes) != 1)
+        return "expected an IP address, such as 10.0.0.1 or ::1 (no network, no name)";
+    inet_ntop(family, bytes, spelled, sizeof spelled);
+    return strcmp(spelled, text) == 0 ? NULL : "expected an IP address in its usual spelling (RFC 5952)";
 }
 
 static const char *unix_address_fault(const char *text)
@@ -125,6 +140,7 @@ bool option_value_ok(const struct option *o, const char *text, char *why, size_t
     case OPTION_ADDRESSES: fault = listen_address_fault(text); break;
     case OPTION_UNIX_ADDRESS: fault = unix_address_fault(text); break;
     case OPTION_ORIGINS: fault = origin_entry_fault(text); break;
+    case OPTION_IPS: fault = ip_fault(text); break;
     case OPTION_URI: fault = uri_fault(text); break;
     case OPTION_STRING:
     case OPTION_LIST: break;

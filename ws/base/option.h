@@ -24,6 +24,7 @@ enum option_type {
     OPTION_UNIX_ADDRESS,
     OPTION_LIST,
     OPTION_ORIGINS,
+    OPTION_IPS,
     OPTION_ADDRESSES
 };
 enum option_scope { OPTION_PROCESS, OPTION_CHANNEL };

@@ -6,16 +6,22 @@
 #include "control/answers.h"
 #include "control/dispatch.h"
 
+enum { LISTS_IN_MULTI = 8 };
 enum { REASON_MAX = 123 }; /* RFC 6455 section 5.5: 125 bytes with the code */
 
 /* One at a time: the answer may be large, and those of a pipeline that nobody reads must not pile up. */
 static void run_list(struct session *s, const struct resp_request *r)
 {
     struct target target;
+    if (s->in_exec && ++s->lists > LISTS_IN_MULTI) {
+        resp_add_error(session_reply(s), "ERR MULTI takes at most %d WS.LIST", LISTS_IN_MULTI);
+        return;
+    }
     if (r->argc == 2 && !arg_target(s, &r->argv[1], &target))
         return;
     struct slot *slot = session_defer(s, FORM_PLAIN);
-    session_wait_for(s, slot);
+    if (!s->in_exec)
+        session_wait_briefly(s, slot);
     if (hub_list(s->control->hub, r->argc == 2 ? &target : NULL, session_asker(s, slot)) == HUB_NO_TARGET) {
         session_undefer(s, slot);
         reply_no_target(s, &r->argv[1]);
@@ -53,6 +59,8 @@ static void run_close(struct session *s, const struct resp_request *r)
     if (r->argc > 3 && !reason_ok(s, &r->argv[3], reason))
         return;
     struct slot *slot = session_defer(s, FORM_PLAIN);
+    if (!s->in_exec)
+        session_wait_briefly(s, slot);
     if (hub_close_clients(s->control->hub, &target, (unsigned)code, reason, session_asker(s, slot)) ==
         HUB_NO_TARGET) {
         session_undefer(s, slot);
@@ -61,7 +69,7 @@ static void run_close(struct session *s, const struct resp_request *r)
 }
 
 const struct command commands_clients[] = {
-    {"ws.list", 1, 2, "WS.LIST [target]", run_list, false},
-    {"ws.close", 2, 4, "WS.CLOSE target [code [reason]]", run_close, false},
+    {"ws.list", 1, 2, "WS.LIST [target]", run_list, 0},
+    {"ws.close", 2, 4, "WS.CLOSE target [code [reason]]", run_close, 0},
     {0},
 };

@@ -249,14 +249,14 @@ static void run_client(struct session *s, const struct resp_request *r)
 }
 
 const struct command commands_connection[] = {
-    {"hello", 1, 7, "HELLO [2|3] [SETNAME name]", run_hello, true},
-    {"ping", 1, 2, "PING [message]", run_ping, false},
-    {"echo", 2, 2, "ECHO message", run_echo, false},
-    {"quit", 1, 1, "QUIT", run_quit, true},
-    {"reset", 1, 1, "RESET", run_reset, true},
-    {"select", 2, 2, "SELECT 0", run_select, false},
-    {"auth", 2, 3, "AUTH [user] password", run_auth, true},
-    {"command", 1, RESP_ARGS_MAX, "COMMAND [COUNT|DOCS]", run_command, false},
-    {"client", 2, 4, "CLIENT ID|INFO|LIST|GETNAME|SETNAME|SETINFO|KILL", run_client, false},
+    {"hello", 1, 7, "HELLO [2|3] [SETNAME name]", run_hello, COMMAND_AT_ONCE},
+    {"ping", 1, 2, "PING [message]", run_ping, 0},
+    {"echo", 2, 2, "ECHO message", run_echo, 0},
+    {"quit", 1, 1, "QUIT", run_quit, COMMAND_AT_ONCE},
+    {"reset", 1, 1, "RESET", run_reset, COMMAND_AT_ONCE},
+    {"select", 2, 2, "SELECT 0", run_select, 0},
+    {"auth", 2, 3, "AUTH [user] password", run_auth, COMMAND_AT_ONCE},
+    {"command", 1, RESP_ARGS_MAX, "COMMAND [COUNT|DOCS]", run_command, 0},
+    {"client", 2, 4, "CLIENT ID|INFO|LIST|GETNAME|SETNAME|SETINFO|KILL", run_client, 0},
     {0},
 };

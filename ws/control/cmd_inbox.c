@@ -101,9 +101,9 @@ static void run_has(struct session *s, const struct resp_request *r)
 }
 
 const struct command commands_inbox[] = {
-    {"ws.wait", 2, 4, "WS.WAIT target [TIMEOUT ms]", run_wait, false},
-    {"ws.read", 2, 2, "WS.READ target", run_read, false},
-    {"ws.count", 2, 2, "WS.COUNT target", run_count, false},
-    {"ws.has", 2, 2, "WS.HAS target", run_has, false},
+    {"ws.wait", 2, 4, "WS.WAIT target [TIMEOUT ms]", run_wait, 0},
+    {"ws.read", 2, 2, "WS.READ target", run_read, 0},
+    {"ws.count", 2, 2, "WS.COUNT target", run_count, 0},
+    {"ws.has", 2, 2, "WS.HAS target", run_has, 0},
     {0},
 };

@@ -106,6 +106,6 @@ static void run_info(struct session *s, const struct resp_request *r)
 }
 
 const struct command commands_info[] = {
-    {"info", 1, RESP_ARGS_MAX, "INFO [server|clients|memory|stats|cpu ...]", run_info, false},
+    {"info", 1, RESP_ARGS_MAX, "INFO [server|clients|memory|stats|cpu ...]", run_info, 0},
     {0},
 };

@@ -61,16 +61,19 @@ static void run_exec(struct session *s, const struct resp_request *r)
     }
     s->in_multi = false;
     s->in_exec = true;
+    s->lists = 0;
     resp_add_array(session_reply(s), (uint64_t)s->queued_count);
     for (int i = 0; i < s->queued_count; i++)
         run_queued(s, &s->queued[i]);
     s->in_exec = false;
     session_reset_multi(s);
+    if (!list_empty(&s->slots)) /* of which the last commands' may come late */
+        session_wait_briefly(s, LIST_ENTRY(s->slots.prev, struct slot, link));
 }
 
 const struct command commands_multi[] = {
-    {"multi", 1, 1, "MULTI", run_multi, true},
-    {"exec", 1, 1, "EXEC", run_exec, true},
-    {"discard", 1, 1, "DISCARD", run_discard, true},
+    {"multi", 1, 1, "MULTI", run_multi, COMMAND_AT_ONCE},
+    {"exec", 1, 1, "EXEC", run_exec, COMMAND_AT_ONCE | COMMAND_PUBLISHES},
+    {"discard", 1, 1, "DISCARD", run_discard, COMMAND_AT_ONCE},
     {0},
 };

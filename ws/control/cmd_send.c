@@ -105,11 +105,11 @@ static void run_send(struct session *s, const struct resp_request *r)
     if (options.wait && s->in_exec)
         resp_add_error(session_reply(s), "ERR nothing waits inside MULTI: leave WAIT out");
     else
-        send_to(s, r, FORM_PLAIN, &options);
+        send_to(s, r, options.wait ? FORM_RECEIPT : FORM_PLAIN, &options);
 }
 
 const struct command commands_send[] = {
-    {"publish", 3, 3, "PUBLISH target payload", run_publish, false},
-    {"ws.send", 3, 8, send_usage, run_send, false},
+    {"publish", 3, 3, "PUBLISH target payload", run_publish, COMMAND_PUBLISHES},
+    {"ws.send", 3, 8, send_usage, run_send, COMMAND_PUBLISHES},
     {0},
 };

@@ -70,6 +70,8 @@ static void on_published(void *arg, struct asker asker, uint64_t recipients, str
         resp_add_error(&slot->reply, "%s", fault);
     else if (slot->form == FORM_COUNT)
         resp_add_int(&slot->reply, (int64_t)recipients);
+    else if (slot->form == FORM_RECEIPT)
+        answer_receipt(&slot->reply, s->proto, &(struct receipt){.recipients = recipients, .id = id});
     else
         answer_sent(&slot->reply, s->proto, recipients, id);
     session_complete(s, slot);

@@ -68,6 +68,12 @@ void dispatch_run(struct session *s, const struct command *command, const struct
     command->run(s, r);
 }
 
+bool dispatch_publishes(const struct session *s, const struct resp_request *r)
+{
+    const struct command *c = find_row(&r->argv[0]);
+    return c && c->flags & COMMAND_PUBLISHES && (!s->in_multi || c->flags & COMMAND_AT_ONCE);
+}
+
 /* Kept as it came, so that EXEC parses it as if it came now. */
 static void queue(struct session *s, const struct resp_request *r)
 {
@@ -103,7 +109,7 @@ void dispatch(struct session *s, const struct resp_request *r)
     const struct command *c = dispatch_find(s, r);
     if (!c)
         s->multi_faulty |= s->in_multi;
-    else if (s->in_multi && !c->at_once)
+    else if (s->in_multi && !(c->flags & COMMAND_AT_ONCE))
         queue_or_refuse(s, r);
     else
         dispatch_run(s, c, r);

@@ -7,13 +7,18 @@
 #include "control/session.h"
 #include "wire/resp.h"
 
+enum command_flags {
+    COMMAND_AT_ONCE = 1,  /* runs within MULTI too */
+    COMMAND_PUBLISHES = 2 /* puts messages into clients' queues */
+};
+
 struct command {
     const char *name; /* lower case */
     int min_args;     /* with the name */
     int max_args;
     const char *usage; /* what a wrong call is told */
     void (*run)(struct session *s, const struct resp_request *r);
-    bool at_once; /* runs within MULTI too */
+    unsigned flags;
 };
 
 /* A family's rows, ended by one without a name. */
@@ -30,6 +35,8 @@ void dispatch(struct session *s, const struct resp_request *r);
 void dispatch_run(struct session *s, const struct command *command, const struct resp_request *r);
 /* NULL after an error reply. */
 const struct command *dispatch_find(struct session *s, const struct resp_request *r);
+/* Whether running this request would put messages into clients' queues. */
+bool dispatch_publishes(const struct session *s, const struct resp_request *r);
 /* Calls `visit` for each row. */
 void dispatch_each(void (*visit)(void *arg, const struct command *command), void *arg);
 

@@ -65,6 +65,8 @@ static void free_slot(struct session *s, struct slot *slot)
 {
     if (slot->handed)
         hub_put_back(s->control->hub, slot->handed);
+    if (s->waiting_for == slot->number)
+        s->waiting_for = 0;
     list_remove(&slot->link);
     buf_fini(&slot->reply);
     free(slot);
@@ -182,22 +184,25 @@ static void release_slots(struct session *s)
 void session_complete(struct session *s, struct slot *slot)
 {
     slot->done = true;
-    if (s->waiting_for == slot->number)
-        s->waiting_for = 0;
     release_slots(s);
     loop_want_flush(s->control->loop, &s->io);
 }
 
 void session_undefer(struct session *s, struct slot *slot)
 {
-    if (s->waiting_for == slot->number)
-        s->waiting_for = 0;
     free_slot(s, slot);
 }
 
 void session_wait_for(struct session *s, const struct slot *slot)
 {
     s->waiting_for = slot->number;
+    s->waits_briefly = false;
+}
+
+void session_wait_briefly(struct session *s, const struct slot *slot)
+{
+    s->waiting_for = slot->number;
+    s->waits_briefly = true;
 }
 
 void session_reset_multi(struct session *s)
@@ -214,7 +219,7 @@ void session_reset_multi(struct session *s)
 
 static bool may_run(const struct session *s)
 {
-    return !s->waiting_for && !s->closing && s->out.len - s->out_sent < OUT_MARK;
+    return !s->waiting_for && !s->held && !s->closing && s->out.len - s->out_sent < OUT_MARK;
 }
 
 static void on_fault(struct session *s, const char *fault)
@@ -231,6 +236,26 @@ static void on_fault(struct session *s, const char *fault)
     resp_add_error(session_reply(s), "ERR Protocol error: %s", fault);
 }
 
+static void on_too_big(struct session *s)
+{
+    s->multi_faulty |= s->in_multi;
+    resp_add_error(session_reply(s), "TOOBIG limit %zu", s->control->bulk_max);
+}
+
+static bool is_congested(const struct session *s)
+{
+    return atomic_load_explicit(&s->control->hub->world->congested, memory_order_relaxed);
+}
+
+/* Publishers slow down while too much is queued. Who is gone can't be slowed down: its rest is run. */
+static bool hold(struct session *s, const struct resp_request *request)
+{
+    s->held = !s->gone && is_congested(s) && dispatch_publishes(s, request);
+    if (s->held)
+        loop_pause(s->control->loop, &s->io);
+    return s->held;
+}
+
 /* Runs what is whole among these bytes; returns how many are done with. */
 static size_t run(struct session *s, const uint8_t *bytes, size_t len)
 {
@@ -241,11 +266,13 @@ static size_t run(struct session *s, const uint8_t *bytes, size_t len)
         size_t taken;
         enum resp_result r =
             resp_parse(&s->parser, bytes + done, len - done, s->control->bulk_max, &taken, &request, &fault);
+        if (r == RESP_REQUEST && hold(s, &request))
+            break;
         done += taken;
         if (r == RESP_REQUEST)
             dispatch(s, &request);
         else if (r == RESP_TOO_BIG)
-            resp_add_error(session_reply(s), "TOOBIG limit %zu", s->control->bulk_max);
+            on_too_big(s);
         else if (r == RESP_FAULT || r == RESP_FOREIGN)
             on_fault(s, r == RESP_FAULT ? fault : NULL);
         else if (r == RESP_INCOMPLETE)
@@ -289,23 +316,28 @@ static void read_some(struct session *s)
 
 static bool may_resume(struct loop *loop, struct io *io)
 {
-    (void)loop;
-    return !atomic_load_explicit(&session_of(io)->control->hub->world->congested, memory_order_relaxed);
+    struct session *s = session_of(io);
+    if (s->held && is_congested(s) && !s->gone)
+        return false;
+    s->held = false;
+    loop_want_flush(loop, io);
+    return true;
 }
 
 static void on_event(struct loop *loop, struct io *io, uint32_t events)
 {
     struct session *s = session_of(io);
-    if (events & EPOLLERR || (events & EPOLLHUP && !(events & EPOLLIN))) {
+    bool waits_outside = s->waiting_for && !s->waits_briefly;
+    if (events & EPOLLERR || (events & EPOLLHUP && waits_outside)) {
         loop_want_reap(loop, io);
         return;
     }
-    if (events & EPOLLIN) {
-        if (!may_resume(loop, io))
-            loop_pause(loop, io);
-        else
-            read_some(s);
+    if (events & EPOLLHUP) {
+        s->gone = true;
+        s->held = false;
     }
+    if (events & (EPOLLIN | EPOLLHUP) && !s->waiting_for)
+        read_some(s);
     loop_want_flush(loop, io);
 }
 

@@ -1,8 +1,8 @@
 /*
  * One operator's connection. Requests are run in order; replies leave in the order of their requests, though
  * some are known late: each reply that is not known at once has a slot. A waiting verb blocks its own session
- * alone. What is not read is not run: while a session waits, has too much unread output, or the hub is
- * congested, its bytes stay where they are.
+ * alone. While a session waits, has too much unread output, or is about to publish into a congested hub, no
+ * more of it is read, and its bytes stay where they are.
  */
 #ifndef WSPUSH_CONTROL_SESSION_H
 #define WSPUSH_CONTROL_SESSION_H
@@ -17,7 +17,7 @@
 #include "wire/resp.h"
 
 /* How a late reply is to look. */
-enum reply_form { FORM_PLAIN, FORM_COUNT };
+enum reply_form { FORM_PLAIN, FORM_COUNT, FORM_RECEIPT };
 
 /* A reply, or a place kept for it. */
 struct slot {
@@ -58,6 +58,9 @@ struct session {
     struct list slots; /* replies that others before them hold up */
     uint64_t last_slot;
     uint64_t waiting_for; /* a slot: nothing more is run until it is done; 0: none */
+    bool waits_briefly;   /* for the threads of the worker, not for somebody outside */
+    bool held;            /* the next request publishes, and too much is queued for that */
+    bool gone;            /* the peer reads nothing more; what it wrote still counts */
     struct list handed;
     bool eof;
     bool closing; /* ends when its output is written */
@@ -67,6 +70,7 @@ struct session {
     bool in_exec;       /* nothing waits now */
     struct buf *queued; /* the commands, each as a RESP request */
     int queued_count;
+    int lists; /* WS.LIST in this EXEC: their answers are large */
 };
 
 void session_adopt(struct control *c, int fd);
@@ -86,8 +90,10 @@ void session_complete(struct session *s, struct slot *slot);
 /* Gives the place up: for a command that turned out to have an error; whose reply goes to session_reply(). */
 void session_undefer(struct session *s, struct slot *slot);
 struct asker session_asker(const struct session *s, const struct slot *slot);
-/* Nothing more is run until the slot is done. */
+/* Nothing more is run until the slot is done. If the operator goes, so does the wait. */
 void session_wait_for(struct session *s, const struct slot *slot);
+/* The same for what the worker's own threads will answer at once. */
+void session_wait_briefly(struct session *s, const struct slot *slot);
 /* A message goes out with the reply that was just added to session_reply(). */
 void session_hand_over(struct session *s, struct inbox_msg *take_m);
 void session_reset_multi(struct session *s);

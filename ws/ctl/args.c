@@ -32,8 +32,8 @@ int ctl_usage(const struct ctl *ctl, const char *format, ...)
     va_end(args);
     fprintf(stderr, "wsctl%s%s: ", ctl->verb ? " " : "", ctl->verb ? ctl->verb->name : "");
     print_escaped(stderr, text, strlen(text));
-    fprintf(stderr, "\n(wsctl help%s%s tells more)\n", ctl->verb ? " " : "",
-            ctl->verb ? ctl->verb->name : "");
+    bool own = ctl->verb && strcmp(ctl->verb->name, "help") != 0;
+    fprintf(stderr, "\n(wsctl help%s%s tells more)\n", own ? " " : "", own ? ctl->verb->name : "");
     return CTL_USAGE;
 }
 
@@ -61,9 +61,16 @@ static const struct ctl_option *find_slot(struct ctl *ctl, const char *name, siz
     return row;
 }
 
+static const char inbox_owner[] = "an inbox belongs to a channel or to one client";
+
+static bool takes(const struct ctl *ctl, const char *arg)
+{
+    return ctl->verb && strstr(ctl->verb->args, arg);
+}
+
 static const char *behind_unknown(const struct ctl *ctl)
 {
-    return ctl->verb ? "; put -- before a message that begins with '-'" : "";
+    return takes(ctl, "MESSAGE") ? "; put -- before a message that begins with '-'" : "";
 }
 
 /* "--name", "--name=value", "--name value": *at stands on it, and on the last word used afterwards. */
@@ -74,6 +81,8 @@ static int parse_long(struct ctl *ctl, int argc, char **argv, int *at)
     const char *value = name[len] == '=' ? name + len + 1 : NULL;
     const char **slot = NULL;
     const struct ctl_option *row = find_slot(ctl, name, len, 0, &slot);
+    if (!row && takes(ctl, "INBOX") && strcmp(name, "all") == 0)
+        return ctl_usage(ctl, "there is no --all here: %s", inbox_owner);
     if (!row)
         return ctl_usage(ctl, "there is no option --%.*s%s", (int)len, name, behind_unknown(ctl));
     if (row->takes == CTL_FLAG && value)
@@ -209,6 +218,10 @@ const char *ctl_target(struct ctl *ctl)
     const char *target = ctl_next(ctl);
     if (!target)
         ctl_usage(ctl, "a target is missing: a channel such as test");
+    if (target && takes(ctl, "INBOX") && strcmp(target, "@all") == 0) {
+        ctl_usage(ctl, "@all has no inbox: %s", inbox_owner);
+        return NULL;
+    }
     return target;
 }
 

@@ -6,13 +6,21 @@
 
 #include "base/units.h"
 
-enum { CODE_MIN = 1000, CODE_MAX = 4999 };
+#define CODES "1000-1003, 1008-1014, 3000-4999"
+
+enum { REASON_MAX = 123 }; /* RFC 6455 section 5.5: 125 bytes with the code */
+
+/* CODES; the others are for the protocol itself to say. */
+static bool code_ok(uint64_t code)
+{
+    return (code >= 1000 && code <= 1003) || (code >= 1008 && code <= 1014) || (code >= 3000 && code <= 4999);
+}
 
 static int parse_code(const struct ctl *ctl, const char *text, int *code)
 {
     uint64_t number;
-    if (units_number(text, strlen(text), &number) < 0 || number < CODE_MIN || number > CODE_MAX)
-        return ctl_usage(ctl, "'%s' is not a close code: 1000-1003, 1008-1014, 3000-4999", text);
+    if (units_number(text, strlen(text), &number) < 0 || !code_ok(number))
+        return ctl_usage(ctl, "'%s' is not a close code: " CODES, text);
     *code = (int)number;
     return CTL_DONE;
 }
@@ -28,6 +36,8 @@ static int run_close(struct ctl *ctl)
     const char *reason = ctl_next(ctl);
     if (ctl_no_more(ctl) != CTL_DONE || (code_text && parse_code(ctl, code_text, &code) != CTL_DONE))
         return CTL_USAGE;
+    if (reason && strlen(reason) > REASON_MAX)
+        return ctl_usage(ctl, "the reason is longer than %d bytes", REASON_MAX);
     enum wspush_result result = wspush_close(ctl->handle, target, code, reason, &closing);
     if (result != WSPUSH_OK)
         return ctl_fail(ctl, ctl->handle, result);
@@ -46,9 +56,8 @@ const struct ctl_verb verb_close = {
     .name = "close",
     .args = "TARGET [CODE [REASON]]",
     .help = "close the connections of a target",
-    .more =
-        "CODE is 1000 unless given: 1000-1003, 1008-1014, 3000-4999. The page's close event shows code and\n"
-        "reason.\n",
+    .more = "CODE is one of " CODES "; 1000 unless given. REASON has at most 123 bytes.\n"
+            "The page's close event shows both.\n",
     .options = options,
     .run = run_close,
 };

@@ -36,7 +36,7 @@ static void prompt(struct console *c)
     if (c->ctl->json || c->prompted)
         return;
     fputs("Please enter information: ", stdout);
-    fflush(stdout);
+    print_flush();
     c->prompted = true;
 }
 
@@ -45,7 +45,7 @@ static void leave_prompt(struct console *c)
 {
     if (c->prompted)
         putchar('\n');
-    fflush(stdout);
+    print_flush();
     c->prompted = false;
 }
 
@@ -67,7 +67,7 @@ static void show(struct console *c, const struct wspush_message *m)
     snprintf(c->speaker, sizeof c->speaker, "%s", m->client);
     if (c->ctl->json) {
         print_message(c->ctl, m);
-        fflush(stdout);
+        print_flush();
         return;
     }
     if (m->lost)
@@ -78,7 +78,7 @@ static void show(struct console *c, const struct wspush_message *m)
         printf("(binary, %zu bytes) ", m->len);
     print_escaped(stdout, m->payload, m->len);
     putchar('\n');
-    fflush(stdout);
+    print_flush();
 }
 
 /* What was waiting already comes before the first prompt. */
@@ -155,7 +155,7 @@ static void sent_to(struct console *c, const char *whom, int64_t recipients)
                  recipients == 1 ? "" : "s");
     print_styled(c->ctl, stdout, PRINT_DIM, text);
     putchar('\n');
-    fflush(stdout);
+    print_flush();
 }
 
 static void send_failed(struct console *c, enum wspush_result result, const struct wspush_sent *sent)
@@ -276,18 +276,19 @@ static int run_console(struct ctl *ctl)
         status = loop(&c);
     wspush_free(c.waiter);
     buf_fini(&c.typed);
+    print_flush();
     return status;
 }
 
 static const struct ctl_option options[] = {
-    {"channel", 'c', CTL_FLAG, NULL, "what is typed goes to the whole target"},
+    {"channel", 'c', CTL_FLAG, NULL, "what is typed goes to the whole channel"},
     CTL_OPTION_CLIENT,
     {0},
 };
 
 const struct ctl_verb verb_console = {
     .name = "console",
-    .args = "TARGET",
+    .args = "INBOX",
     .help = "print what browsers send, and answer them at a prompt",
     .more = "What is typed goes to the client that spoke last. End of input (Ctrl-D) ends the console. It "
             "works on a\n"

@@ -68,7 +68,7 @@ const struct ctl_verb *ctl_find_verb(const char *name);
 
 #define CTL_OPTION_CLIENT                                                                                    \
     {                                                                                                        \
-        "client", 0, CTL_VALUE, "cN", "one client, in place of TARGET"                                       \
+        "client", 0, CTL_VALUE, "cN", "one client, in place of a channel"                                    \
     }
 #define CTL_OPTION_ALL                                                                                       \
     {                                                                                                        \
@@ -89,8 +89,8 @@ bool ctl_given(const struct ctl *ctl, const char *name);
 const char *ctl_value(const struct ctl *ctl, const char *name);
 /* The next argument, or NULL. */
 const char *ctl_next(struct ctl *ctl);
-/* The target: of --client or --all, else the next argument. Lives as long as `ctl`. NULL after saying what is
- * wrong. */
+/* The target: of --client or --all, else the next argument; not @all for an INBOX. Lives as long as `ctl`.
+ * NULL after saying what is wrong. */
 const char *ctl_target(struct ctl *ctl);
 /* CTL_DONE if no argument is left; else says so. */
 int ctl_no_more(struct ctl *ctl);
@@ -114,6 +114,24 @@ struct wspush *ctl_open_another(const struct ctl *ctl);
 int ctl_fail(const struct ctl *ctl, const struct wspush *h, enum wspush_result result);
 /* The exit status alone. */
 int ctl_status(enum wspush_result result);
+
+/* Zeroed: what a command knows of a worker that may go away and come back. */
+struct ctl_absence {
+    bool met; /* it answered once */
+    bool away;
+    int64_t until; /* monotonic ms, -1 for ever: look no longer */
+};
+
+enum { CTL_AWAY_MS = 5000 }; /* how long a send looks for a worker */
+
+/* The worker answered; says on stderr that it is back if it was away. */
+void ctl_met(const struct ctl *ctl, struct ctl_absence *absence);
+/* After WSPUSH_NOWORKER: whether to try again, having slept a moment. Only where the worker answered before,
+ * for `within_ms` (negative: for ever) since it went; says so on stderr once. Never for one client: a new
+ * worker's c42 is somebody else. */
+bool ctl_may_return(const struct ctl *ctl, struct ctl_absence *absence, const char *target,
+                    int64_t within_ms);
+
 /* ---- nobody.c ---- */
 
 /* Says on stderr that nobody is on `target`, and where clients are, the most similar names first; nothing

@@ -7,9 +7,12 @@ static const char exits[] =
     "Exit status: 0 done, 1 nobody reached or nothing there, 2 usage, 3 no worker, 4 timeout,\n"
     "5 closed, 6 no permission, 7 any other error.\n";
 
-static const char targets[] =
-    "TARGET is a channel (test: the page /test/), @client:c42, or @all. Times are seconds or carry\n"
-    "ms, s, m, h: 2, 0.5, 250ms, 5m.\n";
+static const char targets[] = "TARGET is a channel (test: the page /test/), @client:c42, or @all.\n";
+
+static const char inboxes[] =
+    "INBOX is what browsers sent to a channel (test: the page /test/), or one of them, @client:c42.\n";
+
+static const char times[] = "Times are seconds or carry ms, s, m, h: 2, 0.5, 250ms, 5m.\n";
 
 static void print_options(const char *title, const struct ctl_option *row)
 {
@@ -38,7 +41,8 @@ void ctl_help_verb(const struct ctl_verb *verb)
         printf("\n%s", verb->more);
     print_options("Options", verb->options);
     print_options("Options of every command", ctl_common_options);
-    printf("\n%s%s", strstr(verb->args, "TARGET") ? targets : "", exits);
+    const char *arg = strstr(verb->args, "TARGET") ? targets : strstr(verb->args, "INBOX") ? inboxes : "";
+    printf("\n%s%s%s", arg, *arg ? times : "", exits);
 }
 
 void ctl_help(void)
@@ -51,9 +55,9 @@ void ctl_help(void)
         printf("  %-34s %s\n", left, (*v)->help);
     }
     print_options("Options of every command", ctl_common_options);
-    printf("\n%s"
+    printf("\n%s%s%s"
            "The socket is --socket, else $WSPUSH_SOCKET, else run/control.sock of the source tree that wsctl "
            "was built\n"
            "in, else " WSPUSH_DEFAULT_SOCKET ".\n%s",
-           targets, exits);
+           targets, inboxes, times, exits);
 }

@@ -1,10 +1,14 @@
 /* wait, read, count, has: what browsers sent to a channel, or one of them. */
 #include "ctl/verbs.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "ctl/print.h"
+
+enum { LOOK_MS = 1000 };
 
 static void say(const struct ctl *ctl, const char *before, const char *target, const char *behind)
 {
@@ -32,6 +36,40 @@ static int end(const struct ctl *ctl, const char *target, enum wspush_result res
     return ctl_status(result);
 }
 
+/* As wspush_wait, and notes when the worker was reached. */
+static enum wspush_result wait_once(const struct ctl *ctl, struct ctl_absence *absence, const char *target,
+                                    int64_t timeout, struct wspush_message *message)
+{
+    enum wspush_result result = wspush_wait_begin(ctl->handle, target, timeout);
+    if (result != WSPUSH_OK)
+        return result;
+    ctl_met(ctl, absence);
+    do {
+        struct pollfd p = {.fd = wspush_fd(ctl->handle), .events = POLLIN};
+        poll(&p, 1, LOOK_MS);
+        result = wspush_wait_take(ctl->handle, message);
+    } while (result == WSPUSH_PENDING);
+    return result;
+}
+
+/* A worker that goes meanwhile is looked for, and asked again for the rest of the time. */
+static enum wspush_result wait_on(const struct ctl *ctl, const char *target, int64_t timeout,
+                                  struct wspush_message *message)
+{
+    struct ctl_absence absence = {0};
+    int64_t until = clock_mono_ms() + timeout;
+    int64_t left = timeout;
+    for (;;) {
+        enum wspush_result result = absence.away ? wspush_ping(ctl->handle) : WSPUSH_OK;
+        if (result == WSPUSH_OK)
+            result = wait_once(ctl, &absence, target, left, message);
+        if (timeout >= 0)
+            left = until > clock_mono_ms() ? until - clock_mono_ms() : 1;
+        if (result != WSPUSH_NOWORKER || !ctl_may_return(ctl, &absence, target, left))
+            return result;
+    }
+}
+
 static int run_wait(struct ctl *ctl)
 {
     int64_t timeout;
@@ -39,7 +77,7 @@ static int run_wait(struct ctl *ctl)
     const char *target = ctl_target(ctl);
     if (!target || ctl_no_more(ctl) != CTL_DONE || ctl_duration(ctl, "timeout", -1, &timeout) != CTL_DONE)
         return CTL_USAGE;
-    enum wspush_result result = wspush_wait(ctl->handle, target, timeout, &message);
+    enum wspush_result result = wait_on(ctl, target, timeout, &message);
     if (result == WSPUSH_OK)
         print_message(ctl, &message);
     return end(ctl, target, result);
@@ -95,19 +133,19 @@ static const struct ctl_option target_options[] = {CTL_OPTION_CLIENT, {0}};
 
 const struct ctl_verb verb_wait = {
     .name = "wait",
-    .args = "TARGET",
+    .args = "INBOX",
     .help = "wait for the next message from a browser and print it",
     .more =
         "Prints the payload and a newline: as it is where stdout is a pipe or a file, with control bytes as\n"
         "\\xNN on a terminal. A message is handed out once. Exit status 4: none came in time; 5: the client\n"
-        "is gone and its messages are out.\n",
+        "is gone and its messages are out. A worker that goes meanwhile is looked for until TIME is over.\n",
     .options = wait_options,
     .run = run_wait,
 };
 
 const struct ctl_verb verb_read = {
     .name = "read",
-    .args = "TARGET",
+    .args = "INBOX",
     .help = "print the next message if one is waiting, else exit 1",
     .more = "Prints as wsctl wait does. Exit status 5: the client is gone and its messages are out.\n",
     .options = target_options,
@@ -116,7 +154,7 @@ const struct ctl_verb verb_read = {
 
 const struct ctl_verb verb_count = {
     .name = "count",
-    .args = "TARGET",
+    .args = "INBOX",
     .help = "print how many messages are waiting",
     .options = target_options,
     .run = run_count,
@@ -124,7 +162,7 @@ const struct ctl_verb verb_count = {
 
 const struct ctl_verb verb_has = {
     .name = "has",
-    .args = "TARGET",
+    .args = "INBOX",
     .help = "exit 0 if a message is waiting, else 1",
     .options = target_options,
     .run = run_has,

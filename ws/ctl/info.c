@@ -10,6 +10,8 @@
 #include "base/units.h"
 #include "ctl/print.h"
 
+#define SECTIONS "server clients memory stats cpu"
+
 /* Calls `each` for every line, without its line end. */
 static void each_line(const char *text, size_t len, void (*each)(void *arg, const char *line, size_t len),
                       void *arg)
@@ -65,6 +67,12 @@ static int run_info(struct ctl *ctl)
     enum wspush_result result = wspush_info(ctl->handle, section, &text, &len);
     if (result != WSPUSH_OK)
         return ctl_fail(ctl, ctl->handle, result);
+    if (section && len == 0) {
+        fprintf(stderr, "wsctl: there is no section '");
+        print_escaped(stderr, section, strlen(section));
+        fprintf(stderr, "'; there are: " SECTIONS "\n");
+        return CTL_NOTHING;
+    }
     if (ctl->json) {
         struct buf line = {0};
         buf_addc(&line, '{');
@@ -104,6 +112,7 @@ const struct ctl_verb verb_info = {
     .name = "info",
     .args = "[SECTION]",
     .help = "print the worker's figures",
+    .more = "SECTION is one of: " SECTIONS ".\n",
     .run = run_info,
 };
 

@@ -1,5 +1,6 @@
 #include "ctl/print.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -87,6 +88,15 @@ void print_message(const struct ctl *ctl, const struct wspush_message *m)
     else
         fwrite(m->payload, 1, m->len, stdout);
     putchar('\n');
+}
+
+void print_flush(void)
+{
+    static int failed;
+    if (fflush(stdout) != 0 && !failed)
+        failed = errno;
+    if (failed)
+        errno = failed;
 }
 
 size_t print_width(const char *text)

@@ -22,16 +22,10 @@ void send_pace(const struct send_plan *plan, int64_t start, uint64_t number)
     int64_t left = start + (int64_t)number * plan->interval_ms - clock_mono_ms();
     if (plan->interval_ms <= 0 || left <= 0)
         return;
-    fflush(stdout);
+    print_flush();
     struct timespec t = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
     while (nanosleep(&t, &t) < 0 && errno == EINTR)
         ;
-}
-
-void send_say_unknown(const struct ctl *ctl, enum wspush_published published)
-{
-    if (published == WSPUSH_PUBLISH_UNKNOWN && !ctl->quiet)
-        fprintf(stderr, "It may have been published all the same; it was not sent again.\n");
 }
 
 /* ---- what is sent ---- */
@@ -86,11 +80,7 @@ static void number_message(struct buf *out, const struct buf *pattern, uint64_t 
 
 /* ---- what came of it ---- */
 
-static const char *wait_word(enum wspush_wait_for wait_for)
-{
-    static const char *const words[] = {"", "handed", "ponged", "acked"};
-    return words[wait_for];
-}
+static const char handed[] = "handed"; /* what --wait waits for */
 
 static void add_receipt_json(struct buf *line, const struct wspush_sent *sent, int64_t took)
 {
@@ -126,19 +116,16 @@ static void print_sent_json(const struct wspush_sent *sent, bool receipt, int64_
 }
 
 /* "handed to 41 of 43 in 12 ms, 1 closed, 1 timeout", and with -v who failed. */
-static void print_receipt(const struct ctl *ctl, const struct send_plan *plan, const struct wspush_sent *sent,
-                          int64_t took)
+static void print_receipt(const struct ctl *ctl, const struct wspush_sent *sent, int64_t took)
 {
-    const char *wanted = wait_word(plan->options.wait_for);
     int64_t good = 0;
     for (size_t i = 0; i < sent->outcome_count; i++)
-        if (strcmp(sent->outcomes[i].name, wanted) == 0)
+        if (strcmp(sent->outcomes[i].name, handed) == 0)
             good += sent->outcomes[i].count;
-    printf("%s %s %lld of %lld in %lld ms", wanted,
-           plan->options.wait_for == WSPUSH_WAIT_HANDED ? "to" : "by", (long long)good,
-           (long long)sent->recipients, (long long)took);
+    printf("%s to %lld of %lld in %lld ms", handed, (long long)good, (long long)sent->recipients,
+           (long long)took);
     for (size_t i = 0; i < sent->outcome_count; i++) {
-        if (strcmp(sent->outcomes[i].name, wanted) == 0 || sent->outcomes[i].count == 0)
+        if (strcmp(sent->outcomes[i].name, handed) == 0 || sent->outcomes[i].count == 0)
             continue;
         printf(", %lld ", (long long)sent->outcomes[i].count);
         print_escaped(stdout, sent->outcomes[i].name, strlen(sent->outcomes[i].name));
@@ -159,7 +146,7 @@ static void print_sent(const struct ctl *ctl, const struct send_plan *plan, cons
     else if (ctl->quiet)
         return;
     else if (receipt)
-        print_receipt(ctl, plan, sent, took);
+        print_receipt(ctl, sent, took);
     else
         printf("reached %lld client%s%s%s\n", (long long)sent->recipients, sent->recipients == 1 ? "" : "s",
                sent->id[0] ? ", id " : "", sent->id);
@@ -167,8 +154,37 @@ static void print_sent(const struct ctl *ctl, const struct send_plan *plan, cons
 
 /* ---- the run ---- */
 
+/* What surely did not go out goes again when the worker is back soon. */
+static enum wspush_result send_one(const struct ctl *ctl, const struct send_plan *plan,
+                                   const struct buf *payload, struct ctl_absence *absence,
+                                   struct wspush_sent *sent)
+{
+    enum wspush_result result;
+    do
+        result = wspush_send(ctl->handle, plan->target, payload->data, payload->len, &plan->options, sent);
+    while (result == WSPUSH_NOWORKER && sent->published == WSPUSH_NOT_PUBLISHED &&
+           ctl_may_return(ctl, absence, plan->target, CTL_AWAY_MS));
+    if (result == WSPUSH_OK)
+        ctl_met(ctl, absence);
+    return result;
+}
+
+static int send_failed(const struct ctl *ctl, const struct send_plan *plan, uint64_t number,
+                       enum wspush_result result, const struct wspush_sent *sent)
+{
+    print_flush();
+    if (plan->count)
+        fprintf(stderr, "At message %llu of %llu: ", (unsigned long long)number,
+                (unsigned long long)plan->count);
+    int status = ctl_fail(ctl, ctl->handle, result);
+    if (sent->published == WSPUSH_PUBLISH_UNKNOWN)
+        fprintf(stderr, "It may have been published all the same; it was not sent again.\n");
+    return status;
+}
+
 static int send_all(struct ctl *ctl, const struct send_plan *plan, const struct buf *message)
 {
+    struct ctl_absence absence = {0};
     struct buf numbered = {0};
     bool told = false;
     int status = CTL_DONE;
@@ -183,19 +199,16 @@ static int send_all(struct ctl *ctl, const struct send_plan *plan, const struct 
             payload = &numbered;
         }
         int64_t began = clock_mono_ms();
-        enum wspush_result result =
-            wspush_send(ctl->handle, plan->target, payload->data, payload->len, &plan->options, &sent);
+        enum wspush_result result = send_one(ctl, plan, payload, &absence, &sent);
         if (result != WSPUSH_OK) {
-            fflush(stdout);
-            status = ctl_fail(ctl, ctl->handle, result);
-            send_say_unknown(ctl, sent.published);
+            status = send_failed(ctl, plan, i, result, &sent);
             break;
         }
         print_sent(ctl, plan, &sent, clock_mono_ms() - began);
         if (sent.failure_count || (sent.recipients == 0 && ctl_given(ctl, "strict")))
             status = CTL_NOTHING;
         if (sent.recipients == 0 && !told) {
-            fflush(stdout);
+            print_flush();
             ctl_say_nobody(ctl, plan->target);
             told = true;
         }
@@ -209,12 +222,10 @@ static int read_wait(const struct ctl *ctl, struct send_plan *plan)
     const char *word = ctl_value(ctl, "wait");
     if (!word)
         return CTL_DONE;
-    for (enum wspush_wait_for w = WSPUSH_WAIT_HANDED; w <= WSPUSH_WAIT_ACKED; w++)
-        if (strcmp(word, *word ? wait_word(w) : "") == 0) {
-            plan->options.wait_for = w;
-            return CTL_DONE;
-        }
-    return ctl_usage(ctl, "--wait=%s is not handed, ponged or acked", word);
+    if (*word && strcmp(word, handed) != 0)
+        return ctl_usage(ctl, "--wait=%s is not %s, which is all that can be waited for", word, handed);
+    plan->options.wait_for = WSPUSH_WAIT_HANDED;
+    return CTL_DONE;
 }
 
 static int read_plan(struct ctl *ctl, struct send_plan *plan)
@@ -267,6 +278,7 @@ static int run_source(struct ctl *ctl, const struct send_plan *plan)
     if (fd != STDIN_FILENO)
         close(fd);
     buf_fini(&message);
+    print_flush();
     return status;
 }
 
@@ -306,8 +318,13 @@ const struct ctl_verb verb_send = {
         "lines\n"
         "are messages; a carriage return or NUL stays in its message; a last line without newline counts.\n"
         "\n"
-        "With --wait it exits 1 if any client failed; -v names those. After a failure nothing is sent "
-        "again.\n"
+        "A client that takes nothing for 3 s holds the others up no longer: --lines goes on, and the worker\n"
+        "closes that one when too much is queued for it.\n"
+        "\n"
+        "With --wait it exits 1 if any client failed; -v names those.\n"
+        "\n"
+        "A worker that goes away between two messages is looked for 5 s. Nothing is sent twice: where it is\n"
+        "not known whether a message went out, wsctl says which, and exits 3.\n"
         "Put -- before a MESSAGE that begins with '-'.\n",
     .options = options,
     .run = run_send,

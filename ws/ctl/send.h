@@ -15,7 +15,5 @@ struct send_plan {
 int lines_send(struct ctl *ctl, const struct send_plan *plan, int fd);
 /* Sleeps until `number` intervals after `start` (monotonic ms). */
 void send_pace(const struct send_plan *plan, int64_t start, uint64_t number);
-/* Says so where a message may have gone out although the call failed. */
-void send_say_unknown(const struct ctl *ctl, enum wspush_published published);
 
 #endif

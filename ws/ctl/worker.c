@@ -6,9 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "ctl/print.h"
+
+enum { RETRY_MS = 200 };
 
 /* The source tree of a program at TREE/build/wsctl or TREE/build/VARIANT/wsctl; NULL if it is elsewhere. Free
  * it. */
@@ -111,4 +115,37 @@ int ctl_fail(const struct ctl *ctl, const struct wspush *h, enum wspush_result r
     if (result == WSPUSH_BADUTF8)
         fprintf(stderr, "--binary sends any bytes.\n");
     return ctl_status(result);
+}
+
+static void say_worker(const struct ctl *ctl, const char *what)
+{
+    const char *path = wspush_path(ctl->handle);
+    if (ctl->quiet)
+        return;
+    fprintf(stderr, "The worker is %s ", what);
+    print_escaped(stderr, path, strlen(path));
+    fputc('\n', stderr);
+}
+
+void ctl_met(const struct ctl *ctl, struct ctl_absence *absence)
+{
+    if (absence->away)
+        say_worker(ctl, "back on");
+    absence->met = true;
+    absence->away = false;
+}
+
+bool ctl_may_return(const struct ctl *ctl, struct ctl_absence *absence, const char *target, int64_t within_ms)
+{
+    if (!absence->met || strncmp(target, "@client:", 8) == 0)
+        return false;
+    if (!absence->away) {
+        say_worker(ctl, "gone; looking for it on");
+        absence->until = within_ms < 0 ? -1 : clock_mono_ms() + within_ms;
+        absence->away = true;
+    }
+    if (absence->until >= 0 && clock_mono_ms() >= absence->until)
+        return false;
+    nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000L}, NULL);
+    return true;
 }

@@ -100,28 +100,48 @@ static void on_eof(struct conn *c)
     conn_drop(c, c->close_received || c->state == CONN_ENDED ? c->close_code : 1006);
 }
 
-/* What makes us queue more than the client takes, or more than the hub takes, is not read for a while. */
-static bool must_pause(const struct conn *c)
+/* Whether a client that has much to read goes on making us queue more. */
+static bool owes_reading(const struct conn *c)
 {
-    if (c->state != CONN_OPEN)
-        return false;
-    return c->out.bytes > c->config->out_slow / 2 ||
-           atomic_load_explicit(&c->shard->world->congested, memory_order_relaxed);
+    return c->out.bytes > c->config->out_slow / 2;
+}
+
+/* Whether what the client says has to wait: published, it would add to what is queued too much already; for
+ * the inbox, the hub has to be able to follow. */
+static bool hub_is_behind(const struct conn *c)
+{
+    struct world *world = c->shard->world;
+    if (c->config->inbound == INBOUND_PUBLISH)
+        return atomic_load_explicit(&world->congested, memory_order_relaxed);
+    return c->config->inbound == INBOUND_INBOX && world_hub_is_behind(world);
 }
 
 static bool may_resume(struct loop *loop, struct io *io)
 {
     struct conn *c = conn_of(io);
-    if (must_pause(c))
+    if (c->state == CONN_OPEN && (owes_reading(c) || (c->has_spoken && hub_is_behind(c))))
         return false;
     c->unread_since = 0;
     c->heard = loop->now;
     return true;
 }
 
+/* Only who sends messages is held back by the others; pongs and the like are always read. */
+static void pause_if_needed(struct conn *c, bool has_spoken)
+{
+    struct loop *loop = c->shard->loop;
+    c->has_spoken = has_spoken;
+    if (c->state != CONN_OPEN || !(owes_reading(c) || (has_spoken && hub_is_behind(c))))
+        return;
+    c->unread_since = loop->now;
+    loop_pause(loop, &c->io);
+    conn_reckon(c);
+}
+
 static void read_some(struct conn *c)
 {
     struct loop *loop = c->shard->loop;
+    uint64_t messages = c->msgs_in;
     ssize_t n = recv(c->io.fd, loop->scratch, READ_A_TURN, 0);
     if (n == 0) {
         on_eof(c);
@@ -130,11 +150,7 @@ static void read_some(struct conn *c)
     } else if (errno != EAGAIN && errno != EINTR) {
         conn_drop(c, 1006);
     }
-    if (must_pause(c)) {
-        c->unread_since = loop->now;
-        loop_pause(loop, &c->io);
-        conn_reckon(c);
-    }
+    pause_if_needed(c, c->msgs_in != messages);
 }
 
 static void on_event(struct loop *loop, struct io *io, uint32_t events)

@@ -75,7 +75,8 @@ struct conn {
     bool close_received;
     bool shut; /* our side is shut down */
     bool too_slow;
-    bool left; /* the hub knows that it is going */
+    bool has_spoken; /* there were messages among the bytes that came last */
+    bool left;       /* the hub knows that it is going */
     struct address address;
 };
 

@@ -4,8 +4,7 @@
 
 #include <stdlib.h>
 
-/* Letters that a shard has not taken yet, above which publishers wait. */
-enum { MAILBOX_MARK = 50000, MEASURE_AGAIN_MS = 10 };
+enum { MEASURE_AGAIN_MS = 10 };
 
 static void on_published(void *arg, const struct publication *p, struct msg_id id, const char *fault);
 
@@ -34,6 +33,7 @@ void hub_init(struct hub *h, struct world *world, struct loop *loop, struct mail
     struct engine_up engine_up = {h, on_published};
     h->engine = engine->open(&engine_up);
     list_init(&h->waiters);
+    list_init(&h->inbox_messages);
     timer_init(&h->measure_timer, on_measure);
 }
 

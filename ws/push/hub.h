@@ -68,6 +68,7 @@ struct hub {
     struct mailbox **shard_mail;
     struct shard *const *shards; /* for their counters alone */
     struct list waiters;         /* of all channels */
+    struct list inbox_messages;  /* of all channels, oldest first */
     struct timer measure_timer;
     uint32_t shard_count;
     struct websocket *ws;

@@ -21,28 +21,34 @@ static void free_msg(struct hub *h, struct inbox_msg *m)
         hub_release_client(h, c);
     }
     h->inbox_bytes -= inbox_cost(m);
+    list_remove(&m->all);
     shared_name_unref(m->channel);
     msg_unref(m->msg);
     free(m);
 }
 
-static bool over_bounds(const struct hub *h, const struct channel *ch)
+static void lose_oldest(struct hub *h, struct channel *ch)
 {
-    const struct inbox *b = &ch->inbox;
-    return b->count > ch->config->inbox_messages || b->bytes > ch->config->inbox_bytes ||
-           h->inbox_bytes > h->config->inbox_total;
+    h->inbox_dropped++;
+    free_msg(h, inbox_lose_oldest(&ch->inbox));
 }
 
-/* The newest message stays, however large: an empty inbox takes one. Where all inboxes together are full, it
- * does not. */
-static void enforce_bounds(struct hub *h, struct channel *ch)
+/* The newest message stays, however large: an empty inbox takes one. */
+static void enforce_channel_bounds(struct hub *h, struct channel *ch)
 {
-    while (over_bounds(h, ch) && (ch->inbox.count > 1 || h->inbox_bytes > h->config->inbox_total)) {
-        struct inbox_msg *m = inbox_lose_oldest(&ch->inbox);
-        if (!m)
-            return;
-        h->inbox_dropped++;
-        free_msg(h, m);
+    const struct inbox *b = &ch->inbox;
+    while (b->count > 1 && (b->count > ch->config->inbox_messages || b->bytes > ch->config->inbox_bytes))
+        lose_oldest(h, ch);
+}
+
+/* Where all inboxes together are full, the oldest message of all goes: nobody fills them for the others. */
+static void enforce_total(struct hub *h)
+{
+    while (h->inbox_bytes > h->config->inbox_total && !list_empty(&h->inbox_messages)) {
+        const struct inbox_msg *oldest = LIST_ENTRY(h->inbox_messages.next, struct inbox_msg, all);
+        struct channel *ch = hub_find_channel(h, oldest->channel->text, oldest->channel->len);
+        lose_oldest(h, ch);
+        hub_release_channel(h, ch);
     }
 }
 
@@ -77,6 +83,7 @@ void hub_inbound(struct hub *h, struct client *c, struct msg *take_m)
     if (!m)
         abort();
     list_init(&m->link);
+    list_init(&m->all);
     m->channel = shared_name_ref(ch->name);
     m->client = c->number;
     m->time = clock_wall_ms();
@@ -86,7 +93,9 @@ void hub_inbound(struct hub *h, struct client *c, struct msg *take_m)
     if (hand_to_waiter(h, ch, m))
         return;
     inbox_append(&ch->inbox, m);
-    enforce_bounds(h, ch);
+    list_append(&h->inbox_messages, &m->all);
+    enforce_channel_bounds(h, ch);
+    enforce_total(h);
 }
 
 void hub_confirm(struct hub *h, struct inbox_msg *take_m)
@@ -105,8 +114,9 @@ void hub_put_back(struct hub *h, struct inbox_msg *take_m)
     if (hand_to_waiter(h, ch, take_m))
         return;
     inbox_prepend(&ch->inbox, take_m);
-    enforce_bounds(h, ch);
-    hub_release_channel(h, ch);
+    list_prepend(&h->inbox_messages, &take_m->all);
+    enforce_channel_bounds(h, ch);
+    enforce_total(h);
 }
 
 /* ---- asking ---- */
@@ -141,6 +151,7 @@ enum hub_answer hub_read(struct hub *h, const struct target *target, struct inbo
     if (!m)
         return gone ? HUB_CLOSED : HUB_NONE;
     inbox_take(&ch->inbox, m);
+    list_remove(&m->all);
     *out = m;
     hub_release_channel(h, ch);
     return HUB_OK;

@@ -15,7 +15,8 @@
 
 /* One message. While somebody is handed it, it is in no list and still counted. */
 struct inbox_msg {
-    struct list link;
+    struct list link; /* of the channel's messages */
+    struct list all;  /* of all messages that are kept */
     struct shared_name *channel;
     uint64_t client;
     int64_t time;  /* Unix milliseconds */

@@ -29,6 +29,16 @@ struct world {
     atomic_bool congested;
 };
 
+/* Letters that a thread has not taken yet, above which those who write them wait. */
+enum { MAILBOX_MARK = 50000 };
+
+/* Whether the hub has to catch up with what the shards tell it. */
+static inline bool world_hub_is_behind(const struct world *world)
+{
+    return mailbox_waiting(world->hub_mail) > MAILBOX_MARK ||
+           atomic_load_explicit(&world->mail_bytes, memory_order_relaxed) > world->config->out_total;
+}
+
 /* The subscribers of one channel on this shard, by the channel's number. */
 struct shard_channel {
     struct conn **subscribers;

@@ -15,11 +15,21 @@ void resp_parser_fini(struct resp_parser *p)
 
 /* ---- inline requests ---- */
 
+/* A request line ends with its version, "HTTP/1.1" (RFC 9112 section 3). */
+static bool ends_like_http(const char *line, size_t len)
+{
+    if (len && line[len - 1] == '\r')
+        len--;
+    const char *version = line + len - 8;
+    return len > 9 && version[-1] == ' ' && memcmp(version, "HTTP/", 5) == 0 &&
+           isdigit((unsigned char)version[5]) && version[6] == '.' && isdigit((unsigned char)version[7]);
+}
+
 /* A browser that was lured here, or a proxy that points at the wrong socket, sends HTTP. */
-static bool looks_like_http(const char *line, size_t len)
+static bool looks_like_http(const char *line, size_t len, bool whole)
 {
     return (len >= 4 && strncasecmp(line, "POST", 4) == 0) ||
-           (len >= 5 && strncasecmp(line, "Host:", 5) == 0) || memmem(line, len, " HTTP/", 6) != NULL;
+           (len >= 5 && strncasecmp(line, "Host:", 5) == 0) || (whole && ends_like_http(line, len));
 }
 
 static int hex_value(char c)
@@ -111,7 +121,7 @@ static enum resp_result parse_inline(struct resp_parser *parser, const uint8_t *
     if (!isalpha(bytes[0]) && !isspace(bytes[0]) && bytes[0] != '"' && bytes[0] != '\'')
         return RESP_FOREIGN;
     const char *eol = memchr(line + parser->scanned, '\n', len - parser->scanned);
-    if (looks_like_http(line, eol ? (size_t)(eol - line) : len < 512 ? len : 512))
+    if (looks_like_http(line, eol ? (size_t)(eol - line) : len, eol != NULL))
         return RESP_FOREIGN;
     if (!eol && len <= RESP_INLINE_MAX) {
         parser->scanned = len;

@@ -167,6 +167,27 @@ START_TEST(failed_stays_failed_until_cleared)
 }
 END_TEST
 
+START_TEST(no_memory)
+{
+    struct buf b = {0};
+    char large[2000] = {0};
+    if (!heap_refuse_above(1000))
+        return;
+    buf_adds(&b, "kept");
+    buf_add(&b, large, sizeof large);
+    bool failed = buf_failed(&b);
+    buf_clear(&b);
+    buf_add_within(&b, large, sizeof large, sizeof large);
+    failed &= buf_failed(&b);
+    buf_clear(&b);
+    buf_adds(&b, "small is fine");
+    heap_refuse_above(SIZE_MAX);
+    ck_assert(failed);
+    ck_assert_str_eq(buf_str(&b), "small is fine");
+    buf_fini(&b);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("buf");
@@ -179,6 +200,7 @@ int main(void)
     tcase_add_test(tc, memory_stays_within_the_ceiling);
     tcase_add_test(tc, growth_is_by_a_share);
     tcase_add_test(tc, failed_stays_failed_until_cleared);
+    tcase_add_test(tc, no_memory);
     suite_add_tcase(s, tc);
     SRunner *runner = srunner_create(s);
     srunner_run_all(runner, CK_ENV);

@@ -56,7 +56,21 @@ static void expect_fault(const char *text, int line, const char *words)
 
 /* ---- every row of options.def ---- */
 
-enum { NUMBER, SIZE, DURATION, MODE, CHOICE, STRING, URI, ADDRESS, UNIX_ADDRESS, LIST, ORIGINS, ADDRESSES };
+enum {
+    NUMBER,
+    SIZE,
+    DURATION,
+    MODE,
+    CHOICE,
+    STRING,
+    URI,
+    ADDRESS,
+    UNIX_ADDRESS,
+    LIST,
+    ORIGINS,
+    IPS,
+    ADDRESSES
+};
 enum { PROCESS, CHANNEL };
 
 struct row {
@@ -121,6 +135,7 @@ START_TEST(numbers_have_bounds)
                                         "\" 1\"",
                                         "99999999999999999999999",
                                         "1.5.5",
+                                        "010",
                                         "--1"};
     for (size_t i = 0; i < ROWS; i++) {
         const struct row *r = &rows[i];
@@ -201,7 +216,7 @@ START_TEST(numbers_can_be_written_in_several_ways)
     struct config *c =
         load("ping_interval = 1.5s\npong_timeout = \"250ms\"\nclose_timeout = 2\nframe_timeout = 5m\n"
              "out_limit = 64k\nmessage_limit = \"2 MiB\"\ninbox_bytes = 1048576\n"
-             "fcgi_threads = 010 # ten, not eight\n");
+             "fcgi_threads = 10\n");
     ck_assert_int_eq(c->channel.ping_interval, 1500);
     ck_assert_int_eq(c->channel.pong_timeout, 250);
     ck_assert_int_eq(c->channel.close_timeout, 2000);

@@ -121,7 +121,7 @@ START_TEST(so_many_bytes)
 }
 END_TEST
 
-/* All inboxes together: there is no room even for one. What is lost is told with the next that is kept. */
+/* All inboxes together: the oldest goes, whosever it is, so that nobody keeps the room from the others. */
 START_TEST(so_many_bytes_of_all_inboxes)
 {
     config->inbox_total = 65536;
@@ -136,17 +136,76 @@ START_TEST(so_many_bytes_of_all_inboxes)
     client_says(other, large);
     client_says(other, large);
     ck_assert_uint_le(hub.inbox_bytes, 65536);
-    expect_count(test, 0);
-    expect_count(to_channel("full"), 1);
-    client_says(other, "small");
-    expect_read(test, "small", 2);
-    large[10000] = 'x';
-    expect_read(to_channel("full"), large, 0);
-    large[10000] = '\0';
-    client_says(other, large);
+    expect_count(to_channel("full"), 0);
+    expect_count(test, 2);
+    client_says(one, "small");
+    expect_read(to_channel("full"), "small", 1);
     expect_read(test, large, 0);
-    ck_assert_uint_eq(hub.inbox_dropped, 2);
+    expect_read(test, large, 0);
+    ck_assert_uint_eq(hub.inbox_dropped, 1);
     free(large);
+}
+END_TEST
+
+/* An inbox that nobody is on any more gives its room, too. */
+START_TEST(the_oldest_of_those_who_left)
+{
+    config->inbox_total = 65536;
+    config->channel.inbox_bytes = 1 << 20;
+    char *large = malloc(20001);
+    memset(large, 'x', 20000);
+    large[20000] = '\0';
+    uint64_t gone = join(0, "left");
+    for (int i = 0; i < 3; i++)
+        client_says(gone, large);
+    leave(0, gone);
+    uint64_t other = join(0, "test");
+    for (int i = 0; i < 3; i++)
+        client_says(other, large);
+    expect_count(to_channel("left"), 0);
+    expect_count(test, 3);
+    ck_assert_ptr_null(hub_find_channel(&hub, "left", 4));
+    free(large);
+}
+END_TEST
+
+START_TEST(no_room_even_for_one)
+{
+    uint64_t one = join(0, "test");
+    config->inbox_total = 100;
+    client_says(one, "no room even for this");
+    expect_count(test, 0);
+    ck_assert_uint_eq(hub.inbox_bytes, 0);
+    config->inbox_total = 65536;
+    client_says(one, "but for this");
+    expect_read(test, "but for this", 1);
+}
+END_TEST
+
+/* What is handed out counts and can't be dropped; put back it is the oldest of all. */
+START_TEST(put_back_where_all_is_full)
+{
+    struct inbox_msg *m;
+    char large[30001];
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    config->inbox_total = 65536;
+    uint64_t one = join(0, "test");
+    uint64_t other = join(0, "other");
+    client_says(one, large);
+    client_says(other, large);
+    ck_assert_int_eq(hub_read(&hub, &test, &m), HUB_OK);
+    client_says(other, large);
+    expect_count(to_channel("other"), 1);
+    hub_put_back(&hub, m);
+    expect_count(test, 1);
+    client_says(other, large);
+    expect_count(test, 0);
+    expect_read(to_channel("other"), large, 1);
+    expect_read(to_channel("other"), large, 0);
+    ck_assert_uint_eq(hub.inbox_bytes, 0);
+    client_says(one, "at last");
+    expect_read(test, "at last", 1);
 }
 END_TEST
 
@@ -403,6 +462,9 @@ int main(void)
     tcase_add_test(tc, so_many_messages);
     tcase_add_test(tc, so_many_bytes);
     tcase_add_test(tc, so_many_bytes_of_all_inboxes);
+    tcase_add_test(tc, the_oldest_of_those_who_left);
+    tcase_add_test(tc, no_room_even_for_one);
+    tcase_add_test(tc, put_back_where_all_is_full);
     tcase_add_test(tc, first_come_first_served);
     tcase_add_test(tc, who_waits_for_one_client_goes_first);
     tcase_add_test(tc, waits_end);

@@ -121,6 +121,20 @@ START_TEST(threads_share_it)
 }
 END_TEST
 
+START_TEST(no_memory)
+{
+    char *big = calloc(1, 100000);
+    if (heap_refuse_above(50000)) {
+        const struct msg *m = msg_new(ws, WEBSOCKET_BINARY, big, 100000);
+        const struct msg *raw = msg_new_raw(big, 100000);
+        heap_refuse_above(SIZE_MAX);
+        ck_assert(!m && !raw);
+    }
+    ck_assert_ptr_null(msg_new_raw(big, SIZE_MAX));
+    free(big);
+}
+END_TEST
+
 START_TEST(ids)
 {
     char text[MSG_ID_TEXT_MAX];
@@ -144,6 +158,7 @@ int main(void)
     tcase_add_test(tc, long_reasons);
     tcase_add_test(tc, the_last_reference_frees);
     tcase_add_test(tc, threads_share_it);
+    tcase_add_test(tc, no_memory);
     tcase_add_test(tc, ids);
     suite_add_tcase(s, tc);
     SRunner *runner = srunner_create(s);

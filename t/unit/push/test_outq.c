@@ -288,6 +288,22 @@ START_TEST(a_peer_that_goes_between_two_calls)
 }
 END_TEST
 
+START_TEST(no_memory)
+{
+    for (uint64_t i = 1; i <= OUTQ_INLINE; i++)
+        push(i, 5, NULL);
+    struct msg *m = msg_new_raw("x", 1);
+    bool can = heap_refuse_above(0);
+    int r = can ? outq_push(&q, m) : -1;
+    heap_refuse_above(SIZE_MAX);
+    ck_assert_int_eq(r, -1);
+    ck_assert_uint_eq(atomic_load(&m->refs), 1);
+    ck_assert_uint_eq(q.count, OUTQ_INLINE);
+    ck_assert_uint_eq(q.bytes, OUTQ_INLINE * 5);
+    msg_unref(m);
+}
+END_TEST
+
 static void count_one(void *arg, const struct msg *m)
 {
     uint64_t *sum = arg;
@@ -320,6 +336,7 @@ int main(void)
     tcase_add_test(tc, what_is_dropped_is_told);
     tcase_add_test(tc, a_gone_peer);
     tcase_add_test(tc, a_peer_that_goes_between_two_calls);
+    tcase_add_test(tc, no_memory);
     tcase_add_test(tc, each_is_visited_in_order);
     suite_add_tcase(s, tc);
     SRunner *runner = srunner_create(s);

@@ -358,6 +358,30 @@ START_TEST(inline_lines_have_a_limit)
 }
 END_TEST
 
+START_TEST(no_memory_for_a_line)
+{
+    struct resp_parser p = {0};
+    struct resp_request r;
+    struct buf line = {0};
+    size_t taken;
+    const char *fault;
+    buf_adds(&line, "ECHO ");
+    for (int i = 0; i < 10000; i++)
+        buf_addc(&line, 'x');
+    buf_adds(&line, "\nPING\n");
+    if (heap_refuse_above(5000)) {
+        enum resp_result result = resp_parse(&p, line.data, line.len, BULK_MAX, &taken, &r, &fault);
+        heap_refuse_above(SIZE_MAX);
+        ck_assert_int_eq(result, RESP_TOO_BIG);
+        buf_consume(&line, taken);
+        ck_assert_int_eq(resp_parse(&p, line.data, line.len, BULK_MAX, &taken, &r, &fault), RESP_REQUEST);
+        ck_assert_uint_eq(r.argv[0].len, 4);
+    }
+    resp_parser_fini(&p);
+    buf_fini(&line);
+}
+END_TEST
+
 /* ---- other protocols ---- */
 
 START_TEST(other_protocols_are_not_answered)
@@ -377,7 +401,7 @@ START_TEST(other_protocols_are_not_answered)
         BYTES("PUBLISH /test HTTP/1.1\r\nPING\r\n"),
         BYTES("OPTIONS * HTTP/1.1\r\nPING\r\n"),
         BYTES("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-        BYTES("GET http://a/ HTTP/1.1"),
+        BYTES("GET http://a/ HTTP/1.1\n"),
         BYTES("\r\nPOST / HTTP/1.1\r\nPING\r\n"),
         BYTES("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\nPING\n"),                     /* a TLS hello */
         BYTES("\x01\x01\x00\x01\x00\x08\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\nPING\n"), /* a FastCGI record
@@ -391,7 +415,8 @@ START_TEST(other_protocols_are_not_answered)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         expect_len(rows[i].bytes, rows[i].len, "FOREIGN");
-    expect("PUBLISH test HTTP/1.1-is-fine\r\n", "FOREIGN"); /* rather one too many */
+    expect("PUBLISH test HTTP/1.1-is-fine\r\n", "[PUBLISH|test|HTTP/1.1-is-fine]");
+    expect("PUBLISH test \"see HTTP/1.1\"\r\n", "[PUBLISH|test|see HTTP/1.1]");
     expect("*3\r\n$7\r\nPUBLISH\r\n$4\r\ntest\r\n$14\r\nGET / HTTP/1.1\r\n", "[PUBLISH|test|GET / HTTP/1.1]");
 }
 END_TEST
@@ -548,6 +573,7 @@ int main(void)
     tcase_add_test(tc, a_fault_behind_a_too_big_argument);
     tcase_add_test(tc, inline_requests);
     tcase_add_test(tc, inline_lines_have_a_limit);
+    tcase_add_test(tc, no_memory_for_a_line);
     tcase_add_test(tc, other_protocols_are_not_answered);
     tcase_add_test(tc, random_streams_in_random_pieces);
     tcase_add_test(tc, time_is_linear);

@@ -306,6 +306,33 @@ START_TEST(time_is_linear)
 }
 END_TEST
 
+/* Where there is no memory for what one peer sends, that peer ends. */
+START_TEST(no_memory)
+{
+    static const size_t pieces[] = {SIZE_MAX, 60000, 1000};
+    struct buf stream = {0};
+    uint8_t *payload = calloc(1, 500000);
+    add_frame(&stream, FIN | WEBSOCKET_BINARY, payload, 500000);
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        struct peer p = {0};
+        int r = 0;
+        if (!heap_refuse_above(100000))
+            break;
+        for (size_t at = 0, n; r == 0 && at < stream.len; at += n) {
+            n = pieces[i] < stream.len - at ? pieces[i] : stream.len - at;
+            r = feed(&p, stream.data + at, n);
+        }
+        heap_refuse_above(SIZE_MAX);
+        ck_assert_int_eq(r, -ERR_MEMORY);
+        ck_assert_uint_eq(p.record.count, 0);
+        peer_fini(&p);
+        check_codec();
+    }
+    free(payload);
+    buf_fini(&stream);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("websocket_bounds");
@@ -322,6 +349,7 @@ int main(void)
     tcase_add_test(tc, a_message_of_tiny_fragments);
     tcase_add_test(tc, a_stuck_frame_holds_little);
     tcase_add_test(tc, nothing_is_held_at_rest);
+    tcase_add_test(tc, no_memory);
     tcase_add_test(tc, time_is_linear);
     suite_add_tcase(s, tc);
     SRunner *runner = srunner_create(s);

@@ -1,0 +1,159 @@
+/*
+ * Too much is queued to clients that do not read: publishers are held back, and nobody else notices. Browsers
+ * that only answer pings are read on, operators that ask get answers, and nothing that was written is lost.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "resp.h"
+#include "site.h"
+#include "wsclient.h"
+
+enum { STUCK = 4 };
+
+static struct site *site;
+static struct resp *control;
+static struct wsclient *stuck[STUCK];
+static struct wsclient *quiet;
+
+static struct resp *operator_new(void)
+{
+    struct resp *r = resp_open(site_control(site));
+    ck_assert(r != NULL);
+    return r;
+}
+
+static bool is_congested(void *arg)
+{
+    struct resp_value *v = resp_call(control, "INFO", "memory", NULL);
+    bool congested = strstr(v->text, "\r\ncongested:1") != NULL;
+    (void)arg;
+    resp_value_free(v);
+    return congested;
+}
+
+static bool is_free(void *arg)
+{
+    return !is_congested(arg);
+}
+
+/* Four clients that read nothing take more than out_total between them, and none of them is slow yet. */
+static void begin(void)
+{
+    site = site_start(
+        &(struct site_options){.threads = 2,
+                               .config = "out_total = 1m\nout_slow = 8m\nout_limit = 16m\n"
+                                         "close_timeout = 300ms\nchannel \"loud\" { inbound = publish }\n",
+                               .no_nginx = true,
+                               .no_responder = true});
+    control = operator_new();
+    for (int i = 0; i < STUCK; i++)
+        stuck[i] = wsclient_open(site_ws(site), "/stuck");
+    quiet = wsclient_open(site_ws(site), "/quiet");
+    char *large = calloc(1, 900001);
+    memset(large, 'x', 900000);
+    ck_assert(resp_send(control, "PUBLISH", "stuck", large, NULL) == 0);
+    resp_expect_next(control, "4");
+    free(large);
+    ck_assert_msg(site_until(is_congested, NULL, 3000), "too little is queued");
+}
+
+static void end(void)
+{
+    for (int i = 0; i < STUCK; i++)
+        wsclient_free(stuck[i]);
+    wsclient_free(quiet);
+    resp_free(control);
+    site_stop(site);
+}
+
+static void expect_pong(struct wsclient *c)
+{
+    struct wsclient_received got;
+    ck_assert(wsclient_send_ping(c, "?", 1) == 0);
+    ck_assert_int_eq(wsclient_recv(c, &got, 2000), WSCLIENT_GOT);
+    ck_assert_int_eq(got.opcode, WSCLIENT_PONG);
+}
+
+START_TEST(who_does_not_publish_is_read)
+{
+    begin();
+    struct wsclient *speaker = wsclient_open(site_ws(site), "/said");
+    for (int i = 0; i < 5; i++) {
+        expect_pong(quiet);
+        ck_assert(wsclient_send_text(speaker, "for the inbox") == 0);
+        expect_pong(speaker);
+    }
+    resp_expect(control, "WS.COUNT said", "5");
+    ck_assert(is_congested(NULL));
+    wsclient_close(speaker);
+    end();
+}
+END_TEST
+
+/* Nobody publishes while it lasts; whoever made room again is one WS.CLOSE away. */
+START_TEST(publishers_wait_and_others_do_not)
+{
+    begin();
+    struct resp *publisher = operator_new();
+    ck_assert(resp_send(publisher, "PUBLISH", "quiet", "held", NULL) == 0);
+    wsclient_expect_silence(quiet, 300);
+    ck_assert(resp_read(publisher, 0) == NULL);
+    resp_expect(control, "PING", "PONG");
+    resp_expect(control, "WS.CLOSE stuck", "4");
+    ck_assert_msg(site_until(is_free, NULL, 5000), "the queues stay full");
+    resp_expect_next(publisher, "1");
+    wsclient_expect_text(quiet, "held");
+    resp_free(publisher);
+    end();
+}
+END_TEST
+
+START_TEST(a_publishing_browser_waits)
+{
+    begin();
+    struct wsclient *loud = wsclient_open(site_ws(site), "/loud");
+    ck_assert(wsclient_send_text(loud, "first") == 0); /* it is read, and then no more */
+    wsclient_expect_text(loud, "first");
+    ck_assert(wsclient_send_text(loud, "second") == 0);
+    wsclient_expect_silence(loud, 300);
+    resp_expect(control, "WS.CLOSE stuck", "4");
+    wsclient_expect_text(loud, "second");
+    wsclient_close(loud);
+    end();
+}
+END_TEST
+
+/* Written and gone: what cannot be slowed down is done. */
+START_TEST(a_publisher_that_goes_loses_nothing)
+{
+    begin();
+    struct resp *publisher = operator_new();
+    for (int i = 0; i < 3; i++)
+        ck_assert(resp_send(publisher, "PUBLISH", "quiet", i == 0 ? "a" : i == 1 ? "b" : "c", NULL) == 0);
+    resp_free(publisher);
+    wsclient_expect_text(quiet, "a");
+    wsclient_expect_text(quiet, "b");
+    wsclient_expect_text(quiet, "c");
+    end();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("congestion");
+    TCase *tc = tcase_create("congestion");
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, who_does_not_publish_is_read);
+    tcase_add_test(tc, publishers_wait_and_others_do_not);
+    tcase_add_test(tc, a_publishing_browser_waits);
+    tcase_add_test(tc, a_publisher_that_goes_loses_nothing);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
