@@ -44,7 +44,7 @@ static void begin(void)
 {
     site = site_start(
         &(struct site_options){.threads = 2,
-                               .config = "out_total = 1m\nout_slow = 8m\nout_limit = 16m\n"
+                               .config = "out_total = 1m\nout_slow = 1m\nout_limit = 16m\n"
                                          "close_timeout = 300ms\nchannel \"loud\" { inbound = publish }\n",
                                .no_nginx = true,
                                .no_responder = true});
@@ -95,6 +95,36 @@ START_TEST(who_does_not_publish_is_read)
     ck_assert(site_until(all_is_kept, NULL, 3000));
     ck_assert(is_congested(NULL));
     wsclient_close(speaker);
+    end();
+}
+END_TEST
+
+/* The first of the stuck ones. */
+static long long bytes_in(void)
+{
+    struct resp_value *v = resp_call(control, "WS.LIST", "@client:c1", NULL);
+    long long n = -1;
+    for (size_t i = 0; v->count == 1 && i + 1 < v->items[0]->count; i += 2)
+        if (strcmp(v->items[0]->items[i]->text, "bytes_in") == 0)
+            n = v->items[0]->items[i + 1]->integer;
+    resp_value_free(v);
+    return n;
+}
+
+static bool has_grown(void *arg)
+{
+    return bytes_in() > *(long long *)arg;
+}
+
+/* Much to read, and not slow yet: its pongs are proof of its life, and must be seen. */
+START_TEST(who_lags_is_read)
+{
+    begin();
+    for (int i = 0; i < 3; i++) {
+        long long before = bytes_in();
+        ck_assert(wsclient_send_ping(stuck[0], "?", 1) == 0);
+        ck_assert_msg(site_until(has_grown, &before, 2000), "ping %d is not read", i + 1);
+    }
     end();
 }
 END_TEST
@@ -153,6 +183,7 @@ int main(void)
     TCase *tc = tcase_create("congestion");
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, who_does_not_publish_is_read);
+    tcase_add_test(tc, who_lags_is_read);
     tcase_add_test(tc, publishers_wait_and_others_do_not);
     tcase_add_test(tc, a_publishing_browser_waits);
     tcase_add_test(tc, a_publisher_that_goes_loses_nothing);

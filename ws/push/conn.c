@@ -100,38 +100,34 @@ static void on_eof(struct conn *c)
     conn_drop(c, c->close_received || c->state == CONN_ENDED ? c->close_code : 1006);
 }
 
-/* Whether a client that has much to read goes on making us queue more. */
-static bool owes_reading(const struct conn *c)
-{
-    return c->out.bytes > c->config->out_slow / 2;
-}
-
-/* Whether what the client says has to wait: published, it would add to what is queued too much already; for
- * the inbox, the hub has to be able to follow. */
-static bool hub_is_behind(const struct conn *c)
+/* Whether what the client says would pile up: echoed, in its own queue; published, in those of others; for
+ * the inbox, on its way to the hub. */
+static bool would_pile_up(const struct conn *c)
 {
     struct world *world = c->shard->world;
-    if (c->config->inbound == INBOUND_PUBLISH)
-        return atomic_load_explicit(&world->congested, memory_order_relaxed);
-    return c->config->inbound == INBOUND_INBOX && world_hub_is_behind(world);
+    switch (c->config->inbound) {
+    case INBOUND_ECHO: return c->out.bytes > c->config->out_slow / 2;
+    case INBOUND_PUBLISH: return atomic_load_explicit(&world->congested, memory_order_relaxed);
+    case INBOUND_INBOX: return world_hub_is_behind(world);
+    default: return false;
+    }
 }
 
 static bool may_resume(struct loop *loop, struct io *io)
 {
     struct conn *c = conn_of(io);
-    if (c->state == CONN_OPEN && (owes_reading(c) || (c->has_spoken && hub_is_behind(c))))
+    if (c->state == CONN_OPEN && would_pile_up(c))
         return false;
     c->unread_since = 0;
     c->heard = loop->now;
     return true;
 }
 
-/* Only who sends messages is held back by the others; pongs and the like are always read. */
+/* Only who sends messages is held back; pongs and the like are always read. */
 static void pause_if_needed(struct conn *c, bool has_spoken)
 {
     struct loop *loop = c->shard->loop;
-    c->has_spoken = has_spoken;
-    if (c->state != CONN_OPEN || !(owes_reading(c) || (has_spoken && hub_is_behind(c))))
+    if (c->state != CONN_OPEN || !has_spoken || !would_pile_up(c))
         return;
     c->unread_since = loop->now;
     loop_pause(loop, &c->io);

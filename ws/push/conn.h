@@ -75,8 +75,7 @@ struct conn {
     bool close_received;
     bool shut; /* our side is shut down */
     bool too_slow;
-    bool has_spoken; /* there were messages among the bytes that came last */
-    bool left;       /* the hub knows that it is going */
+    bool left; /* the hub knows that it is going */
     struct address address;
 };
 
