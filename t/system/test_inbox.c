@@ -590,7 +590,8 @@ static void take(struct tally *t, struct resp_value *take_v)
 static void hand_out(struct tally *t, struct wsclient **senders, struct resp **waiters, int kill_each)
 {
     int sent = 0, kills = 0;
-    for (long long deadline = http_now() + 20000; t->count + kills < MESSAGES && http_now() < deadline;) {
+    long long deadline = http_now() + 20000;
+    while ((sent < MESSAGES || t->count + kills < MESSAGES) && http_now() < deadline) {
         struct pollfd p[WAITERS];
         for (int i = 0; i < 20 && sent < MESSAGES; i++, sent++)
             say_numbers(senders[sent % SENDERS], sent, sent + 1);
