@@ -46,8 +46,10 @@ LIBS_check  := $(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsub
 
 PROGRAMS := $(BUILD)/wspushd $(BUILD)/wspush-fcgi $(BUILD)/wsctl
 
-.PHONY: all
+.PHONY: all asan tsan
 all: $(PROGRAMS)
+asan tsan: ## build/asan or build/tsan: the programs under AddressSanitizer and UBSan, or ThreadSanitizer
+	@$(MAKE) --no-print-directory VARIANT=$@ all
 
 $(BUILD)/wspushd: $(BUILD)/obj/ws/wspushd.o $(foreach r,$(call reverse,$(ROOMS)),$(call room,$(r)))
 	$(call say,LD,$@)

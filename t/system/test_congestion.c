@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "figures.h"
 #include "resp.h"
 #include "site.h"
 #include "wsclient.h"
@@ -27,11 +28,8 @@ static struct resp *operator_new(void)
 
 static bool is_congested(void *arg)
 {
-    struct resp_value *v = resp_call(control, "INFO", "memory", NULL);
-    bool congested = strstr(v->text, "\r\ncongested:1") != NULL;
     (void)arg;
-    resp_value_free(v);
-    return congested;
+    return info_get(control, "congested");
 }
 
 static bool is_free(void *arg)
@@ -77,12 +75,6 @@ static void expect_pong(struct wsclient *c)
     ck_assert_int_eq(got.opcode, WSCLIENT_PONG);
 }
 
-static bool all_is_kept(void *arg)
-{
-    (void)arg;
-    return resp_integer(control, "WS.COUNT said") == 5;
-}
-
 START_TEST(who_does_not_publish_is_read)
 {
     begin();
@@ -92,7 +84,7 @@ START_TEST(who_does_not_publish_is_read)
         ck_assert(wsclient_send_text(speaker, "for the inbox") == 0);
         expect_pong(speaker);
     }
-    ck_assert(site_until(all_is_kept, NULL, 3000));
+    integer_until(control, "WS.COUNT said", 5);
     ck_assert(is_congested(NULL));
     wsclient_close(speaker);
     end();

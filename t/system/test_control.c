@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "figures.h"
 #include "http.h"
 #include "resp.h"
 #include "site.h"
@@ -48,36 +49,6 @@ static void end(void)
 static struct wsclient *visit(const char *path)
 {
     return wsclient_open(site_ws(site), path);
-}
-
-static long long info(const char *field)
-{
-    char name[64];
-    struct resp_value *v = resp_call(control, "INFO", NULL);
-    snprintf(name, sizeof name, "\r\n%s:", field);
-    const char *p = v->text ? strstr(v->text, name) : NULL;
-    ck_assert_msg(p != NULL, "INFO has no %s", field);
-    long long n = atoll(p + strlen(name));
-    resp_value_free(v);
-    return n;
-}
-
-struct figure {
-    const char *field;
-    long long value;
-};
-
-static bool figure_is(void *arg)
-{
-    const struct figure *f = arg;
-    return info(f->field) == f->value;
-}
-
-static void expect_info(const char *field, long long value)
-{
-    struct figure f = {field, value};
-    if (!site_until(figure_is, &f, 5000))
-        ck_abort_msg("%s does not become %lld but %lld", field, value, info(field));
 }
 
 static int send_text(struct resp *r, const char *text)
@@ -196,7 +167,7 @@ START_TEST(other_connections)
     resp_expect_end(b);
     resp_free(a);
     resp_free(b);
-    expect_info("operators", 1);
+    info_until(control, "operators", 1);
     end();
 }
 END_TEST
@@ -221,12 +192,12 @@ START_TEST(publish)
     wsclient_expect_text(b, "");
     wsclient_expect_text(other, "all");
     wsclient_close(b);
-    expect_info("connected_clients", 2);
+    info_until(control, "connected_clients", 2);
     resp_expect(control, "PUBLISH @client:c2 one", "0"); /* gone is no error */
     resp_expect(control, "PUBLISH @client:c4 one", "-NOTARGET *");
     wsclient_close(a);
     wsclient_close(other);
-    expect_info("connected_clients", 0);
+    info_until(control, "connected_clients", 0);
     resp_expect(control, "PUBLISH @all all", "0");
     end();
 }
@@ -469,7 +440,7 @@ START_TEST(bad_names_are_refused)
     size_t lens[] = {7, 3, 1};
     ck_assert(resp_send_argv(control, 3, argv, lens) == 0);
     resp_expect_next(control, "-BADNAME *");
-    ck_assert_int_eq(info("channels"), 0);
+    ck_assert_int_eq(info_get(control, "channels"), 0);
     end();
 }
 END_TEST
@@ -517,10 +488,10 @@ START_TEST(nobody_there)
     };
     begin(NULL);
     expect_all(control, rows, COUNT(rows));
-    expect_info("channels", 0);
+    info_until(control, "channels", 0);
     struct wsclient *c = visit("/test/");
     wsclient_close(c);
-    expect_info("connected_clients", 0);
+    info_until(control, "connected_clients", 0);
     static const struct exchange gone[] = {
         {"WS.WAIT @client:c1", "[\"closed\"]"}, {"WS.READ @client:c1", "[\"closed\"]"},
         {"WS.COUNT @client:c1", "0"},           {"WS.HAS @client:c1", "0"},
@@ -734,7 +705,7 @@ START_TEST(info_fields)
     resp_expect(control, "INFO clients", "\"# Clients\\r\\nconnected_clients:0\\r\\n*");
     resp_expect(control, "INFO MEMORY", "\"# Memory\\r\\nused_memory:*");
     resp_expect(control, "INFO nonsense", "\"\"");
-    ck_assert_int_eq(info("process_id"), site_pid(site, SITE_WORKER));
+    ck_assert_int_eq(info_get(control, "process_id"), site_pid(site, SITE_WORKER));
     end();
 }
 END_TEST
@@ -743,31 +714,31 @@ START_TEST(info_figures)
 {
     begin(NULL);
     struct wsclient *a = visit("/test/"), *b = visit("/test/"), *other = visit("/other");
-    expect_info("connected_clients", 3);
-    ck_assert_int_eq(info("channels"), 2);
+    info_until(control, "connected_clients", 3);
+    ck_assert_int_eq(info_get(control, "channels"), 2);
     resp_expect(control, "PUBLISH test 12345", "2");
     wsclient_expect_text(a, "12345");
     wsclient_expect_text(b, "12345");
     ck_assert(wsclient_send_text(other, "1234567") == 0);
     resp_expect(control, "WS.WAIT other", "[\"c3\", \"other\", \"text\", \"1234567\", *");
-    ck_assert_int_eq(info("published"), 1);
-    ck_assert_int_eq(info("deliveries"), 2);
-    ck_assert_int_eq(info("messages_in"), 1);
-    ck_assert_int_eq(info("bytes_in"), 7);
-    ck_assert_int_eq(info("inbox_bytes"), 0);
-    ck_assert_int_eq(info("clients_total"), 3);
+    ck_assert_int_eq(info_get(control, "published"), 1);
+    ck_assert_int_eq(info_get(control, "deliveries"), 2);
+    ck_assert_int_eq(info_get(control, "messages_in"), 1);
+    ck_assert_int_eq(info_get(control, "bytes_in"), 7);
+    ck_assert_int_eq(info_get(control, "inbox_bytes"), 0);
+    ck_assert_int_eq(info_get(control, "clients_total"), 3);
     struct wsclient *refused = wsclient_connect(site_ws(site), "/a//b", NULL);
     ck_assert_int_eq(wsclient_status(refused), 400);
     wsclient_free(refused);
     wsclient_close(b);
-    expect_info("connected_clients", 2);
-    ck_assert_int_eq(info("refused_total"), 1);
-    ck_assert_int_eq(info("closed_total"), 1);
-    ck_assert_int_eq(info("operators"), 1);
+    info_until(control, "connected_clients", 2);
+    ck_assert_int_eq(info_get(control, "refused_total"), 1);
+    ck_assert_int_eq(info_get(control, "closed_total"), 1);
+    ck_assert_int_eq(info_get(control, "operators"), 1);
     wsclient_free(a);
     wsclient_free(other);
-    expect_info("connections", 0);
-    ck_assert_int_eq(info("channels"), 0);
+    info_until(control, "connections", 0);
+    ck_assert_int_eq(info_get(control, "channels"), 0);
     end();
 }
 END_TEST
@@ -883,7 +854,7 @@ START_TEST(multi_with_too_big_a_message)
     resp_expect_next(control, "-TOOBIG limit 1048576");
     resp_expect(control, "PUBLISH test x", "QUEUED");
     resp_expect(control, "EXEC", "-EXECABORT *");
-    ck_assert_int_eq(info("published"), 0);
+    ck_assert_int_eq(info_get(control, "published"), 0);
     end();
 }
 END_TEST
@@ -918,7 +889,7 @@ START_TEST(multi_is_bounded)
     send_large(control, "PUBLISH", "test", 1000000);
     resp_expect_next(control, "-ERR MULTI takes at most *");
     resp_expect(control, "EXEC", "-EXECABORT *");
-    ck_assert_int_eq(info("published"), 0);
+    ck_assert_int_eq(info_get(control, "published"), 0);
     ck_assert(resp_send(control, "MULTI", NULL) == 0);
     for (int i = 0; i < 128; i++)
         ck_assert(resp_send(control, "PUBLISH", "test", "x", NULL) == 0);
@@ -929,7 +900,7 @@ START_TEST(multi_is_bounded)
     v = resp_read(control, RESP_WAIT);
     ck_assert(v && v->type == '*' && v->count == 128);
     resp_value_free(v);
-    ck_assert_int_eq(info("published"), 128);
+    ck_assert_int_eq(info_get(control, "published"), 128);
     end();
 }
 END_TEST
@@ -1050,7 +1021,7 @@ START_TEST(half_closed)
     resp_expect_next(r, "PONG");
     resp_expect_end(r);
     resp_free(r);
-    expect_info("operators", 1);
+    info_until(control, "operators", 1);
     end();
 }
 END_TEST
@@ -1133,7 +1104,7 @@ START_TEST(what_is_not_a_request)
         for (size_t cut = 1; cut < bombs[i].len && cut < 16; cut++)
             detonate(&bombs[i], cut);
     }
-    ck_assert_int_eq(info("published"), 0);
+    ck_assert_int_eq(info_get(control, "published"), 0);
     resp_expect(control, "PUBLISH test \"the only one\"", "1");
     wsclient_expect_text(c, "the only one");
     wsclient_free(c);
@@ -1150,7 +1121,7 @@ START_TEST(it_is_logged)
     site_wait_log(site, SITE_WORKER, "): invalid multibulk length: at most 64 arguments: closed", 1000);
     site_wait_log(site, SITE_WORKER, "operator 3 (pid ", 1000);
     site_wait_log(site, SITE_WORKER, ") does not speak RESP: closed", 1000);
-    ck_assert_int_eq(info("protocol_faults"), 2);
+    ck_assert_int_eq(info_get(control, "protocol_faults"), 2);
     end();
 }
 END_TEST
@@ -1162,7 +1133,7 @@ START_TEST(endless)
     ck_assert(block != NULL);
     memset(block, 'x', 1 << 20);
     begin(NULL);
-    long long before = info("used_memory");
+    long long before = info_get(control, "used_memory");
     struct resp *r = operator_new();
     ck_assert(resp_send_raw(r, block, 64 * 1024) == 0); /* an inline line may be that long */
     until_read(r);
@@ -1175,7 +1146,7 @@ START_TEST(endless)
     for (int i = 0; i < 64; i++)
         ck_assert(resp_send_raw(r, block, 1 << 20) == 0);
     until_read(r);
-    ck_assert_msg(info("used_memory") - before < 1 << 20, "an endless bulk is kept");
+    ck_assert_msg(info_get(control, "used_memory") - before < 1 << 20, "an endless bulk is kept");
     resp_free(r);
     /* arguments within the limit, but more of them than any command needs */
     r = operator_new();
@@ -1186,9 +1157,9 @@ START_TEST(endless)
                send_text(r, "\r\n") == 0;
     resp_expect_next(r, "-ERR Protocol error: the request is too big");
     resp_free(r);
-    expect_info("operators", 1);
-    ck_assert_msg(info("used_memory") - before < 1 << 20, "%lld bytes are left",
-                  info("used_memory") - before);
+    info_until(control, "operators", 1);
+    ck_assert_msg(info_get(control, "used_memory") - before < 1 << 20, "%lld bytes are left",
+                  info_get(control, "used_memory") - before);
     free(block);
     end();
 }
@@ -1256,11 +1227,11 @@ static void sleepy_operator(const char *request, const char *reply, size_t total
     begin(NULL);
     struct wsclient *c = visit("/witness");
     struct resp *sleepy = operator_new();
-    long long before = info("used_memory");
+    long long before = info_get(control, "used_memory");
     struct stuffing all = stuffing_new(request, total);
     stuff(sleepy, &all);
     ck_assert_msg(all.sent < all.len, "all of it was taken");
-    long long more = info("used_memory") - before;
+    long long more = info_get(control, "used_memory") - before;
     ck_assert_msg(more < 4 << 20, "%lld bytes are kept", more);
     for (int i = 0; i < 100; i++) {
         char text[16];
@@ -1297,11 +1268,11 @@ START_TEST(who_does_not_read_lists)
     for (int i = 0; i < CLIENTS; i++)
         clients[i] = visit("/test/");
     struct resp *sleepy = operator_new();
-    long long before = info("used_memory");
+    long long before = info_get(control, "used_memory");
     struct stuffing all = stuffing_new("WS.LIST\r\n", 100000);
     stuff(sleepy, &all);
     free(all.bytes);
-    long long more = info("used_memory") - before;
+    long long more = info_get(control, "used_memory") - before;
     ck_assert_msg(more < 8 << 20, "%lld bytes are kept", more);
     resp_expect(control, "PUBLISH test x", "200");
     for (int i = 0; i < CLIENTS; i++) {
@@ -1309,9 +1280,9 @@ START_TEST(who_does_not_read_lists)
         wsclient_free(clients[i]);
     }
     resp_free(sleepy);
-    expect_info("operators", 1);
-    expect_info("connections", 0);
-    more = info("used_memory") - before;
+    info_until(control, "operators", 1);
+    info_until(control, "connections", 0);
+    more = info_get(control, "used_memory") - before;
     ck_assert_msg(more < 1 << 20, "%lld bytes are left", more);
     end();
 }
@@ -1332,7 +1303,7 @@ START_TEST(max_operators)
     }
     resp_expect(in[0], "PING", "PONG");
     resp_free(in[1]);
-    expect_info("operators", 2);
+    info_until(control, "operators", 2);
     in[1] = operator_new();
     resp_expect(in[1], "PING", "PONG");
     resp_free(in[0]);
@@ -1347,7 +1318,7 @@ START_TEST(many_errors)
     begin(NULL);
     struct wsclient *c = visit("/witness");
     int descriptors = site_descriptors(site, SITE_WORKER);
-    long long before = info("used_memory");
+    long long before = info_get(control, "used_memory");
     for (int i = 0; i < 3000; i++) {
         struct resp *r = operator_new();
         ck_assert(send_text(r, i % 2 ? "*2147483647\r\n" : "POST / HTTP/1.1\r\n") == 0);
@@ -1357,9 +1328,9 @@ START_TEST(many_errors)
             wsclient_expect_text(c, "x");
         }
     }
-    expect_info("operators", 1);
+    info_until(control, "operators", 1);
     ck_assert_int_eq(site_descriptors(site, SITE_WORKER), descriptors);
-    ck_assert_int_lt(info("used_memory") - before, 64 * 1024);
+    ck_assert_int_lt(info_get(control, "used_memory") - before, 64 * 1024);
     wsclient_close(c);
     end();
 }

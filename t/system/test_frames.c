@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "figures.h"
 #include "http.h"
 #include "resp.h"
 #include "site.h"
@@ -69,36 +70,6 @@ static struct wsclient *visit(const char *path)
 }
 
 /* ---- asking the worker ---- */
-
-static long long info(const char *field)
-{
-    char name[64];
-    struct resp_value *v = resp_call(control, "INFO", NULL);
-    snprintf(name, sizeof name, "\r\n%s:", field);
-    const char *p = v->text ? strstr(v->text, name) : NULL;
-    ck_assert_msg(p != NULL, "INFO has no %s", field);
-    long long n = atoll(p + strlen(name));
-    resp_value_free(v);
-    return n;
-}
-
-struct figure {
-    const char *field;
-    long long value;
-};
-
-static bool figure_is(void *arg)
-{
-    const struct figure *f = arg;
-    return info(f->field) == f->value;
-}
-
-static void expect_info(const char *field, long long value)
-{
-    struct figure f = {field, value};
-    if (!site_until(figure_is, &f, 5000))
-        ck_abort_msg("%s does not become %lld but %lld", field, value, info(field));
-}
 
 static bool has_read_all(void *arg)
 {
@@ -214,8 +185,8 @@ START_TEST(each_violation_its_code)
             ck_assert(wsclient_send_frame(c, &v->frames[k]) == 0);
         end_with(c, v->code, v->what);
     }
-    expect_info("protocol_errors", COUNT(violations));
-    expect_info("connected_clients", 1);
+    info_until(control, "protocol_errors", COUNT(violations));
+    info_until(control, "connected_clients", 1);
     end();
 }
 END_TEST
@@ -245,7 +216,7 @@ START_TEST(close_codes)
         ck_assert_int_eq(wsclient_recv(c, &got, WSCLIENT_WAIT), WSCLIENT_EOF);
         wsclient_free(c);
     }
-    expect_info("protocol_errors", COUNT(wrong));
+    info_until(control, "protocol_errors", COUNT(wrong));
     end();
 }
 END_TEST
@@ -269,7 +240,7 @@ START_TEST(claimed_lengths)
                                       1ull << 32, ~0ull >> 1, 1ull << 63, ~0ull};
     char what[64];
     begin("");
-    long long before = info("used_memory");
+    long long before = info_get(control, "used_memory");
     for (unsigned opcode = 0; opcode < 16; opcode++) {
         for (size_t i = 0; i < COUNT(claims); i++) {
             struct wsclient *c = visit("/test");
@@ -282,7 +253,8 @@ START_TEST(claimed_lengths)
                 continue;
             }
             until_read(c);
-            ck_assert_msg(info("used_memory") - before < 16 * 1024, "%s: memory for what is not there", what);
+            ck_assert_msg(info_get(control, "used_memory") - before < 16 * 1024,
+                          "%s: memory for what is not there", what);
             wsclient_expect_silence(c, 0);
             wsclient_free(c);
         }
@@ -525,14 +497,14 @@ START_TEST(tiny_fragments)
     for (int i = 1; i < LIMIT; i++)
         n += wsclient_encode(&(struct wsclient_frame){BYTES("x")}, stream + n, 24);
     struct wsclient *c = visit("/echo");
-    long long before = info("used_memory");
+    long long before = info_get(control, "used_memory");
     ck_assert(wsclient_send_raw(c, stream, n) == 0);
     until_read(c);
-    long long more = info("used_memory") - before;
+    long long more = info_get(control, "used_memory") - before;
     ck_assert_msg(more < LIMIT + LIMIT / 10 + 8192, "%lld bytes are kept", more);
     ck_assert(wsclient_send_frame(c, &(struct wsclient_frame){BYTES("x")}) == 0);
     end_with(c, 1009, "one byte more");
-    more = info("used_memory") - before;
+    more = info_get(control, "used_memory") - before;
     ck_assert_msg(more < 32 * 1024, "%lld bytes are still kept", more);
     free(stream);
     end();
@@ -544,13 +516,13 @@ START_TEST(empty_fragments)
 {
     begin("");
     struct wsclient *c = visit("/echo");
-    long long before = info("used_memory");
+    long long before = info_get(control, "used_memory");
     ck_assert(wsclient_send_frame(c, &(struct wsclient_frame)START_()) == 0);
     bool went = true;
     for (int i = 0; i < 100000 && went; i++)
         went = wsclient_send_frame(c, &(struct wsclient_frame){0}) == 0;
     end_with(c, 1008, "empty fragments");
-    ck_assert(info("used_memory") - before < 32 * 1024);
+    ck_assert(info_get(control, "used_memory") - before < 32 * 1024);
     end();
 }
 END_TEST
@@ -609,7 +581,7 @@ START_TEST(inbound_publish)
     resp_expect(control, "WS.COUNT all", "0");
     wsclient_close(a);
     wsclient_close(b);
-    expect_info("published", 2);
+    info_until(control, "published", 2);
     end();
 }
 END_TEST
@@ -625,13 +597,14 @@ START_TEST(closed_by_the_client)
     expect_frame(c, WSCLIENT_CLOSE, "\x10\xe1good night", 12);
     struct wsclient_received got;
     ck_assert_int_eq(wsclient_recv(c, &got, WSCLIENT_WAIT), WSCLIENT_EOF);
-    expect_info("connected_clients", 2); /* it is nobody's recipient any more, though its end is open */
+    info_until(control, "connected_clients",
+               2); /* it is nobody's recipient any more, though its end is open */
     wsclient_free(c);
     ck_assert(wsclient_send_close(silent, 0, "") == 0); /* without a code */
     expect_frame(silent, WSCLIENT_CLOSE, "", 0);
     ck_assert_int_eq(wsclient_recv(silent, &got, WSCLIENT_WAIT), WSCLIENT_EOF);
     wsclient_free(silent);
-    expect_info("connected_clients", 1);
+    info_until(control, "connected_clients", 1);
     end();
 }
 END_TEST
@@ -643,7 +616,7 @@ START_TEST(closed_by_the_operator)
     resp_expect(control, "WS.CLOSE test 4001 \"until tomorrow\"", "1");
     ck_assert_str_eq(wsclient_expect_close(c, 4001), "until tomorrow");
     wsclient_free(c);
-    expect_info("connected_clients", 1);
+    info_until(control, "connected_clients", 1);
     end();
 }
 END_TEST
@@ -663,7 +636,7 @@ START_TEST(close_timeout)
     ck_assert(http_now() - began < 2000);
     resp_expect(control, "WS.COUNT test", "0");
     wsclient_free(c);
-    expect_info("connected_clients", 1);
+    info_until(control, "connected_clients", 1);
     end();
 }
 END_TEST
@@ -755,10 +728,10 @@ START_TEST(unread_pings)
     struct wsclient *c = visit("/test");
     int small = 4096;
     ck_assert(setsockopt(wsclient_fd(c), SOL_SOCKET, SO_RCVBUF, &small, sizeof small) == 0);
-    long long before = info("used_memory");
+    long long before = info_get(control, "used_memory");
     ck_assert(wsclient_send_raw(c, stream, n) == 0);
     until_read(c);
-    long long more = info("used_memory") - before;
+    long long more = info_get(control, "used_memory") - before;
     ck_assert_msg(more < 64 * 1024, "%lld bytes are kept of %d pings", more, PINGS);
     others_are_well();
     int last = -1, pongs = 0;
@@ -879,7 +852,7 @@ START_TEST(sudden_ends)
         wsclient_free(half);
         others_are_well();
     }
-    expect_info("connections", 1);
+    info_until(control, "connections", 1);
     ck_assert_int_eq(site_descriptors(site, SITE_WORKER), descriptors);
     end();
 }

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "figures.h"
 #include "http.h"
 #include "resp.h"
 #include "site.h"
@@ -94,36 +95,6 @@ static void expect_upgrade(const char *address, const char *path, const char *he
 static void expect(const char *headers, int status)
 {
     expect_upgrade(site_ws(site), "/test/", headers, status);
-}
-
-static long long info(const char *field)
-{
-    char name[64];
-    struct resp_value *v = resp_call(control, "INFO", NULL);
-    snprintf(name, sizeof name, "\r\n%s:", field);
-    const char *p = v->text ? strstr(v->text, name) : NULL;
-    ck_assert_msg(p != NULL, "INFO has no %s", field);
-    long long n = atoll(p + strlen(name));
-    resp_value_free(v);
-    return n;
-}
-
-struct figure {
-    const char *field;
-    long long value;
-};
-
-static bool figure_is(void *arg)
-{
-    const struct figure *f = arg;
-    return info(f->field) == f->value;
-}
-
-static void expect_info(const char *field, long long value)
-{
-    struct figure f = {field, value};
-    if (!site_until(figure_is, &f, 5000))
-        ck_abort_msg("%s does not become %lld but %lld", field, value, info(field));
 }
 
 static void publish(const char *channel, const char *text, long long recipients)
@@ -225,7 +196,7 @@ START_TEST(cut_at_every_byte)
         ck_assert(c != NULL && http_write(c, request, n) == 0);
         http_close(c);
     }
-    expect_info("connections", 1);
+    info_until(control, "connections", 1);
     ck_assert_int_eq(site_descriptors(site, SITE_WORKER), descriptors);
     publish("test", "still here", 1);
     wsclient_expect_text(witness, "still here");
@@ -294,7 +265,7 @@ END_TEST
 START_TEST(head_without_end)
 {
     begin(NULL);
-    long long before = info("used_memory");
+    long long before = info_get(control, "used_memory");
     char *text = padded(1 << 20);
     memset(text + (1 << 20) - 4, 'x', 4);
     struct http_conn *c = http_open(site_ws(site));
@@ -303,7 +274,7 @@ START_TEST(head_without_end)
     struct http_reply *r = http_next(c, false, 5000);
     ck_assert_int_eq(r->status, 431);
     http_reply_free(r);
-    ck_assert_msg(info("used_memory") - before < 128 * 1024, "it is kept");
+    ck_assert_msg(info_get(control, "used_memory") - before < 128 * 1024, "it is kept");
     ck_assert_int_ne(http_rest(c, 5000), HTTP_TIMEOUT);
     http_close(c);
     free(text);
@@ -488,8 +459,8 @@ START_TEST(a_refusal_is_the_end)
     ck_assert_int_eq(http_rest(c, 5000), HTTP_EOF);
     ck_assert_uint_eq(c->len, 0);
     http_close(c);
-    ck_assert_int_eq(info("refused_total"), 1);
-    ck_assert_int_eq(info("clients_total"), 0);
+    ck_assert_int_eq(info_get(control, "refused_total"), 1);
+    ck_assert_int_eq(info_get(control, "clients_total"), 0);
     site_wait_log(site, SITE_WORKER, "refused 426: Sec-WebSocket-Version has to be 13", 1000);
     end();
 }
@@ -512,7 +483,7 @@ START_TEST(a_refusal_opens_no_tunnel)
     ck_assert_msg(r->status == 0 || strstr(r->head, "nginx"), "not nginx's own answer: %s", r->head);
     http_reply_free(r);
     http_close(c);
-    ck_assert_int_eq(info("refused_total"), 1);
+    ck_assert_int_eq(info_get(control, "refused_total"), 1);
     end();
 }
 END_TEST
@@ -563,7 +534,7 @@ START_TEST(bad_channel_paths)
         expect_upgrade(site_ws(site), bad_paths_straight[i], NULL, 400);
         ck_assert_int_ne(upgrade(site_http(site), bad_paths_straight[i], NULL), 101);
     }
-    ck_assert_int_eq(info("channels"), 0);
+    ck_assert_int_eq(info_get(control, "channels"), 0);
     end();
 }
 END_TEST
@@ -601,7 +572,7 @@ START_TEST(spellings_of_a_channel)
         wsclient_expect_text(through, spellings[i].path);
         wsclient_close(straight);
         wsclient_close(through);
-        expect_info("connected_clients", 0);
+        info_until(control, "connected_clients", 0);
     }
     end();
 }
@@ -749,7 +720,7 @@ START_TEST(a_close_behind_the_request)
     ck_assert_uint_eq(got.code, 4001);
     ck_assert_int_eq(wsclient_recv(c, &got, WSCLIENT_WAIT), WSCLIENT_EOF);
     wsclient_free(c);
-    expect_info("connections", 0);
+    info_until(control, "connections", 0);
     end();
 }
 END_TEST
@@ -782,7 +753,7 @@ START_TEST(handshake_timeout)
     http_close(silent);
     http_close(half);
     http_close(slow);
-    expect_info("connections", 1);
+    info_until(control, "connections", 1);
     publish("test", "still here", 1);
     wsclient_expect_text(witness, "still here");
     wsclient_free(witness);
@@ -908,7 +879,7 @@ START_TEST(max_clients)
         wsclient_free(c);
     }
     wsclient_close(in[1]);
-    expect_info("connections", 2);
+    info_until(control, "connections", 2);
     in[1] = wsclient_open(site_http(site), "/test/");
     publish("test", "for three", 3);
     for (int i = 0; i < 3; i++) {

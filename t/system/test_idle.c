@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "crowd.h"
+#include "figures.h"
 #include "http.h"
 #include "resp.h"
 #include "site.h"
@@ -21,36 +22,6 @@ enum { FEW = 200, BUDGET = 512, NOISE = 16 * 1024 };
 
 static struct site *site;
 static struct resp *control;
-
-static long long info(const char *field)
-{
-    char line[64];
-    struct resp_value *v = resp_call(control, "INFO", NULL);
-    snprintf(line, sizeof line, "\r\n%s:", field);
-    const char *p = strstr(v->text, line);
-    ck_assert_msg(p != NULL, "INFO has no %s", field);
-    long long n = atoll(p + strlen(line));
-    resp_value_free(v);
-    return n;
-}
-
-struct figure {
-    const char *field;
-    long long value;
-};
-
-static bool figure_is(void *arg)
-{
-    const struct figure *f = arg;
-    return info(f->field) == f->value;
-}
-
-static void until_info(const char *field, long long value)
-{
-    struct figure f = {field, value};
-    if (!site_until(figure_is, &f, 10000))
-        ck_abort_msg("%s does not become %lld but %lld", field, value, info(field));
-}
 
 /* All come at once, and all go at once, while the worker stands still: so what it keeps for letters between
  * its threads has reached the size that it will ever need here, and does not look like a cost of clients. */
@@ -67,12 +38,12 @@ static void rush(size_t count)
         ck_assert(conns[i] && http_write(conns[i], request, sizeof request - 1) == 0);
     }
     site_signal(site, SITE_WORKER, SIGCONT);
-    until_info("connected_clients", (long long)count);
+    info_until(control, "connected_clients", (long long)count);
     site_signal(site, SITE_WORKER, SIGSTOP);
     for (size_t i = 0; i < count; i++)
         http_close(conns[i]);
     site_signal(site, SITE_WORKER, SIGCONT);
-    until_info("connections", 0);
+    info_until(control, "connections", 0);
     free(conns);
 }
 
@@ -126,14 +97,14 @@ static long long cost(int threads, bool after_talk)
     struct crowd *few = crowd_open(site_ws(site), "/echo", FEW);
     if (after_talk)
         talk(few, FEW);
-    long long before = info("used_memory");
+    long long before = info_get(control, "used_memory");
     struct crowd *many = crowd_open(site_ws(site), "/echo", crowd_size());
     if (after_talk) {
         crowd_start_over(few);
         talk(many, FEW + crowd_size());
         crowd_receive(few, 20, 10000);
     }
-    long long more = info("used_memory") - before;
+    long long more = info_get(control, "used_memory") - before;
     crowd_free(few);
     crowd_free(many);
     end();
@@ -161,11 +132,11 @@ START_TEST(nothing_stays)
         struct crowd *crowd = crowd_open(site_ws(site), "/echo", crowd_size());
         talk(crowd, crowd_size());
         crowd_free(crowd);
-        until_info("connections", 0);
+        info_until(control, "connections", 0);
         if (round == 0)
-            after_first = info("used_memory");
+            after_first = info_get(control, "used_memory");
     }
-    long long more = info("used_memory") - after_first;
+    long long more = info_get(control, "used_memory") - after_first;
     ck_assert_msg(more < 4 * NOISE, "%lld bytes stay", more); /* a mailbox may double once more */
     end();
 }

@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "figures.h"
 #include "http.h"
 #include "resp.h"
 #include "site.h"
@@ -42,52 +43,6 @@ static void end(void)
 static struct wsclient *visit(const char *path)
 {
     return wsclient_open(site_ws(site), path);
-}
-
-static long long info(const char *field)
-{
-    char name[64];
-    struct resp_value *v = resp_call(control, "INFO", NULL);
-    snprintf(name, sizeof name, "\r\n%s:", field);
-    const char *p = v->text ? strstr(v->text, name) : NULL;
-    ck_assert_msg(p != NULL, "INFO has no %s", field);
-    long long n = atoll(p + strlen(name));
-    resp_value_free(v);
-    return n;
-}
-
-struct figure {
-    const char *command; /* or NULL: */
-    const char *field;
-    long long value;
-};
-
-static long long figure_of(const struct figure *f)
-{
-    return f->command ? resp_integer(control, f->command) : info(f->field);
-}
-
-static bool figure_is(void *arg)
-{
-    const struct figure *f = arg;
-    return figure_of(f) == f->value;
-}
-
-static void until_is(struct figure f)
-{
-    if (!site_until(figure_is, &f, 5000))
-        ck_abort_msg("%s does not become %lld but %lld", f.command ? f.command : f.field, f.value,
-                     figure_of(&f));
-}
-
-static void until_count(const char *command, long long value)
-{
-    until_is((struct figure){.command = command, .value = value});
-}
-
-static void until_info(const char *field, long long value)
-{
-    until_is((struct figure){.field = field, .value = value});
 }
 
 static bool has_read_all(void *arg)
@@ -124,8 +79,8 @@ START_TEST(reading)
     say(a, "");
     ck_assert(wsclient_send_binary(a, bytes, 2) == 0);
     say(b, "elsewhere");
-    until_count("WS.COUNT test", 3);
-    until_count("WS.COUNT test/room", 1);
+    integer_until(control, "WS.COUNT test", 3);
+    integer_until(control, "WS.COUNT test/room", 1);
     resp_expect(control, "WS.COUNT other", "0");
     resp_expect(control, "WS.HAS test", "1");
     resp_expect(control, "WS.COUNT @client:c1", "3");
@@ -150,8 +105,8 @@ START_TEST(reading)
     wsclient_free(a);
     wsclient_free(b);
     wsclient_free(other);
-    until_info("channels", 0);
-    ck_assert_int_eq(info("inbox_bytes"), 0);
+    info_until(control, "channels", 0);
+    ck_assert_int_eq(info_get(control, "inbox_bytes"), 0);
     end();
 }
 END_TEST
@@ -167,7 +122,7 @@ START_TEST(order)
     for (int i = 0; i < 90; i++) {
         snprintf(text, sizeof text, "m%d", i);
         say(c[i % 3], text);
-        until_count("WS.COUNT test", i + 1);
+        integer_until(control, "WS.COUNT test", i + 1);
     }
     resp_expect(control, "WS.COUNT @client:c2", "30");
     for (int i = 1; i < 90; i += 3) {
@@ -196,7 +151,7 @@ START_TEST(after_the_sender)
     say(c, "last");
     say(c, "words");
     wsclient_close(c);
-    until_info("connected_clients", 0);
+    info_until(control, "connected_clients", 0);
     resp_expect(control, "WS.COUNT test", "3");
     resp_expect(control, "WS.COUNT @client:c1", "3");
     resp_expect(control, "WS.WAIT @client:c1", "[\"c1\", \"test\", \"text\", \"my\", *");
@@ -206,7 +161,7 @@ START_TEST(after_the_sender)
     resp_expect(control, "WS.READ @client:c1", "[\"closed\"]");
     resp_expect(control, "WS.COUNT @client:c1", "0");
     resp_expect(control, "WS.READ test", "null");
-    until_info("channels", 0);
+    info_until(control, "channels", 0);
     end();
 }
 END_TEST
@@ -253,7 +208,7 @@ START_TEST(waiting_for_one)
     say(c2, "hello");
     resp_expect_next(any, "[\"c2\", \"test\", \"text\", \"hello\", *");
     say(c2, "nobody waits for this");
-    until_count("WS.COUNT test", 1);
+    integer_until(control, "WS.COUNT test", 1);
     say(c1, "second");
     resp_expect_next(late, "[\"c1\", \"test\", \"text\", \"second\", *");
     resp_expect(one, "WS.WAIT @client:c2", "[\"c2\", \"test\", \"text\", \"nobody waits for this\", *");
@@ -275,11 +230,11 @@ START_TEST(wait_timeout)
     long long took = http_now() - began;
     ck_assert_msg(took >= 115 && took < 1000, "%lld ms", took);
     resp_expect(waiting, "WS.WAIT test TIMEOUT 0", "[\"timeout\"]");
-    until_info("channels", 0);
+    info_until(control, "channels", 0);
     struct wsclient *c = visit("/test/");
     resp_expect(waiting, "WS.WAIT @client:c1 TIMEOUT 20", "[\"timeout\"]");
     say(c, "too late for those");
-    until_count("WS.COUNT test", 1);
+    integer_until(control, "WS.COUNT test", 1);
     resp_expect(waiting, "WS.WAIT test TIMEOUT 0", "[\"c1\", \"test\", \"text\", \"too late for those\", *");
     ck_assert(resp_send_inline(waiting, "WS.WAIT test TIMEOUT 5000") == 0);
     say(c, "in time");
@@ -359,7 +314,7 @@ START_TEST(words_and_end_together)
             resp_expect(control, command, expected);
         resp_expect(control, command, "[\"closed\"]");
     }
-    until_info("channels", 0);
+    info_until(control, "channels", 0);
     end();
 }
 END_TEST
@@ -409,10 +364,10 @@ START_TEST(given_back)
         struct resp *gone = stuck_operator();
         begin_command(gone, "WS.WAIT test");
         say_numbers(c, 0, 5);
-        until_count("WS.COUNT test", 4);
+        integer_until(control, "WS.COUNT test", 4);
         begin_command(gone, "WS.READ test");
         begin_command(gone, "WS.WAIT test");
-        until_count("WS.COUNT test", 2);
+        integer_until(control, "WS.COUNT test", 2);
         if (kill) {
             struct resp_value *v = resp_call(control, "CLIENT", "KILL", "ID", "3", NULL);
             ck_assert_int_eq(v->integer, 1);
@@ -420,12 +375,12 @@ START_TEST(given_back)
         } else {
             resp_free(gone);
         }
-        until_count("WS.COUNT test", 5);
+        integer_until(control, "WS.COUNT test", 5);
         expect_messages(0, 5);
         if (kill)
             resp_free(gone);
     }
-    ck_assert_int_eq(info("inbox_bytes"), 0);
+    ck_assert_int_eq(info_get(control, "inbox_bytes"), 0);
     wsclient_free(c);
     end();
 }
@@ -438,10 +393,10 @@ START_TEST(given_back_to_a_waiter)
     struct wsclient *c = visit("/test/");
     struct resp *gone = stuck_operator(), *waiting = operator_new(), *behind = operator_new();
     say_numbers(c, 0, 2);
-    until_count("WS.COUNT test", 2);
+    integer_until(control, "WS.COUNT test", 2);
     begin_command(gone, "WS.READ test");
     begin_command(gone, "WS.READ test");
-    until_count("WS.COUNT test", 0);
+    integer_until(control, "WS.COUNT test", 0);
     begin_command(waiting, "WS.WAIT test");
     begin_command(behind, "WS.WAIT test");
     resp_free(gone);
@@ -467,12 +422,12 @@ START_TEST(a_waiter_that_is_gone)
         begin_command(gone, i % 2 ? "WS.WAIT test" : "WS.WAIT @client:c1");
         resp_free(gone);
     }
-    until_info("operators", 1);
+    info_until(control, "operators", 1);
     say_numbers(c, 0, 3);
-    until_count("WS.COUNT test", 3);
+    integer_until(control, "WS.COUNT test", 3);
     expect_messages(0, 3);
     wsclient_free(c);
-    until_info("channels", 0);
+    info_until(control, "channels", 0);
     end();
 }
 END_TEST
@@ -494,12 +449,12 @@ START_TEST(lost_by_count)
     begin(_i + 1, "inbox_messages = 3\n");
     struct wsclient *c = visit("/test/");
     say_numbers(c, 0, 8);
-    until_info("inbox_dropped", 5);
+    info_until(control, "inbox_dropped", 5);
     resp_expect(control, "WS.COUNT test", "3");
     ck_assert_int_eq(lost_of(resp_call(control, "WS.READ", "test", NULL), "m5"), 5);
     ck_assert_int_eq(lost_of(resp_call(control, "WS.WAIT", "test", NULL), "m6"), 0);
     say_numbers(c, 8, 12);
-    until_info("inbox_dropped", 7);
+    info_until(control, "inbox_dropped", 7);
     ck_assert_int_eq(lost_of(resp_call(control, "WS.READ", "@client:c1", NULL), "m9"), 2);
     ck_assert_int_eq(lost_of(resp_call(control, "WS.READ", "test", NULL), "m10"), 0);
     ck_assert_int_eq(lost_of(resp_call(control, "WS.READ", "test", NULL), "m11"), 0);
@@ -521,13 +476,13 @@ START_TEST(lost_by_bytes)
     struct wsclient *c = visit("/test/");
     say_numbers(c, 0, 100);
     say(c, "end");
-    until_info("messages_in", 101);
+    info_until(control, "messages_in", 101);
     long long kept = resp_integer(control, "WS.COUNT test");
     ck_assert_msg(kept > 2 && kept < 100, "%lld are kept", kept);
-    ck_assert_int_eq(info("inbox_dropped"), 101 - kept);
-    ck_assert_int_le(info("inbox_bytes"), 2000);
+    ck_assert_int_eq(info_get(control, "inbox_dropped"), 101 - kept);
+    ck_assert_int_le(info_get(control, "inbox_bytes"), 2000);
     say(c, large);
-    until_count("WS.COUNT test", 1);
+    integer_until(control, "WS.COUNT test", 1);
     ck_assert_int_eq(lost_of(resp_call(control, "WS.READ", "test", NULL), large), 101);
     wsclient_free(c);
     free(large);
@@ -550,16 +505,16 @@ START_TEST(lost_in_all)
             say(c, text);
         wsclient_close(c);
     }
-    until_info("messages_in", CHANNELS * EACH);
-    until_info("connected_clients", 0);
-    ck_assert_int_le(info("inbox_bytes"), 64 * 1024);
+    info_until(control, "messages_in", CHANNELS * EACH);
+    info_until(control, "connected_clients", 0);
+    ck_assert_int_le(info_get(control, "inbox_bytes"), 64 * 1024);
     long long kept = 0;
     for (int i = 0; i < CHANNELS; i++) {
         snprintf(text, sizeof text, "WS.COUNT room%d", i);
         kept += resp_integer(control, text);
     }
-    ck_assert_msg(kept > 20 && kept + info("inbox_dropped") == CHANNELS * EACH, "%lld kept, %lld dropped",
-                  kept, info("inbox_dropped"));
+    ck_assert_msg(kept > 20 && kept + info_get(control, "inbox_dropped") == CHANNELS * EACH,
+                  "%lld kept, %lld dropped", kept, info_get(control, "inbox_dropped"));
     end();
 }
 END_TEST
@@ -631,7 +586,7 @@ START_TEST(exactly_once)
         ck_assert(resp_send_inline(waiters[i], "WS.WAIT test") == 0);
     }
     hand_out(&t, senders, waiters, with_kills ? 37 : 0);
-    until_info("messages_in", MESSAGES);
+    info_until(control, "messages_in", MESSAGES);
     struct resp_value *v = NULL;
     while ((v = resp_call(control, "WS.READ", "test", NULL)) && v->type == '*')
         take(&t, v);
@@ -642,9 +597,9 @@ START_TEST(exactly_once)
         resp_free(waiters[i]);
     for (int i = 0; i < SENDERS; i++)
         wsclient_free(senders[i]);
-    until_info("operators", 1);
-    until_info("channels", 0);
-    ck_assert_int_eq(info("inbox_bytes"), 0);
+    info_until(control, "operators", 1);
+    info_until(control, "channels", 0);
+    ck_assert_int_eq(info_get(control, "inbox_bytes"), 0);
     end();
 }
 END_TEST

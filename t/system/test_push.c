@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "crowd.h"
+#include "figures.h"
 #include "http.h"
 #include "resp.h"
 #include "site.h"
@@ -51,36 +52,6 @@ static void end(void)
 static struct wsclient *visit(const char *path)
 {
     return wsclient_open(site_ws(site), path);
-}
-
-static long long info(const char *field)
-{
-    char name[64];
-    struct resp_value *v = resp_call(control, "INFO", NULL);
-    snprintf(name, sizeof name, "\r\n%s:", field);
-    const char *p = v->text ? strstr(v->text, name) : NULL;
-    ck_assert_msg(p != NULL, "INFO has no %s", field);
-    long long n = atoll(p + strlen(name));
-    resp_value_free(v);
-    return n;
-}
-
-struct figure {
-    const char *field;
-    long long value;
-};
-
-static bool figure_is(void *arg)
-{
-    const struct figure *f = arg;
-    return info(f->field) == f->value;
-}
-
-static void expect_info(const char *field, long long value)
-{
-    struct figure f = {field, value};
-    if (!site_until(figure_is, &f, 10000))
-        ck_abort_msg("%s does not become %lld but %lld", field, value, info(field));
 }
 
 /* ---- publishing from a thread of its own ---- */
@@ -178,10 +149,10 @@ START_TEST(everybody_gets_everything)
            http_now() - began);
     publisher_join(&p);
     crowd_expect_silence(crowd, 50);
-    ck_assert_int_eq(info("deliveries"), 1000 * (long long)crowd_size());
-    ck_assert_int_eq(info("slow_closed"), 0);
+    ck_assert_int_eq(info_get(control, "deliveries"), 1000 * (long long)crowd_size());
+    ck_assert_int_eq(info_get(control, "slow_closed"), 0);
     crowd_free(crowd);
-    expect_info("connections", 0);
+    info_until(control, "connections", 0);
     end();
 }
 END_TEST
@@ -227,13 +198,13 @@ START_TEST(publishers_are_slowed)
     struct crowd *crowd = crowd_open(site_ws(site), "/test/", CLIENTS);
     struct publisher p = {
         .channel = "test", .count = MESSAGES, .filling = SIZE, .recipients = CLIENTS, .weighs = true};
-    long long before = info("used_memory");
+    long long before = info_get(control, "used_memory");
     publisher_start(&p);
     crowd_receive(crowd, MESSAGES, 60000);
     publisher_join(&p);
     long long more = p.most_memory - before;
     ck_assert_msg(more < 8 << 20, "%lld bytes are queued", more);
-    ck_assert_int_eq(info("slow_closed"), 0);
+    ck_assert_int_eq(info_get(control, "slow_closed"), 0);
     crowd_free(crowd);
     end();
 }
@@ -298,13 +269,13 @@ START_TEST(list_and_close)
     resp_expect(control, "WS.CLOSE @client:c61 4002", "1");
     wsclient_expect_close(one, 4002);
     wsclient_free(one);
-    expect_info("connected_clients", 10);
+    info_until(control, "connected_clients", 10);
     ck_assert_int_eq(rows("test"), 0);
     ck_assert_int_eq(rows("@all"), 10);
     crowd_expect_silence(other, 0);
     resp_expect(control, "WS.CLOSE @all", "10");
     crowd_expect_close(other, 1000, 5000);
-    expect_info("connected_clients", 0);
+    info_until(control, "connected_clients", 0);
     crowd_free(test);
     crowd_free(other);
     end();
@@ -394,7 +365,7 @@ START_TEST(receipt_of_the_gone)
     struct resp *waiting = resp_open(site_control(site));
     ck_assert(resp_send(waiting, "WS.SEND", "@all", text, "WAIT", "handed", "TIMEOUT", "20000", NULL) == 0);
     ck_assert(site_until(has_read_all, waiting, 5000));
-    expect_info("published", 1);
+    info_until(control, "published", 1);
     wsclient_free(idle);
     resp_expect_next(waiting, "[1, null, [\"closed\", 1], [[\"c1\", \"closed\"]]]");
     resp_free(waiting);
@@ -416,7 +387,7 @@ START_TEST(receipt_of_the_slow)
     struct resp *waiting = resp_open(site_control(site));
     ck_assert(resp_send(waiting, "WS.SEND", "@all", "small", "WAIT", "handed", NULL) == 0);
     resp_expect_next(waiting, "[1, null, [\"dropped\", 1], [[\"c1\", \"dropped\"]]]");
-    ck_assert_int_eq(info("slow_closed"), 1);
+    ck_assert_int_eq(info_get(control, "slow_closed"), 1);
     resp_free(waiting);
     wsclient_free(idle);
     free(text);
@@ -482,7 +453,7 @@ START_TEST(receipts_while_clients_come_and_go)
         pthread_join(churns[i].thread, NULL);
     ck_assert_msg(worst < PATIENCE - 1000, "a receipt took %lld ms: %s", worst, text);
     free(text);
-    expect_info("connections", 0);
+    info_until(control, "connections", 0);
     end();
 }
 END_TEST
@@ -515,7 +486,7 @@ START_TEST(slow_over_the_hard_bound)
     char *text = malloc(SIZE + 32);
     int sent = 0;
     ck_assert(text != NULL);
-    while (info("slow_closed") == 0) {
+    while (info_get(control, "slow_closed") == 0) {
         ck_assert_msg(sent < MOST, "nobody is slow");
         for (int i = 0; i < AT_A_TIME; i++, sent++) {
             int n = snprintf(text, 32, "%d ", sent);
@@ -526,11 +497,11 @@ START_TEST(slow_over_the_hard_bound)
         crowd_receive(crowd, (uint64_t)sent, 5000);
     }
     expect_slow_end(idle);
-    expect_info("connected_clients", CLIENTS);
+    info_until(control, "connected_clients", CLIENTS);
     resp_value_free(resp_call(control, "PUBLISH", "test", "still here", NULL));
     crowd_take_anything(crowd);
     crowd_receive(crowd, (uint64_t)sent + 1, 5000);
-    ck_assert_int_eq(info("slow_closed"), 1);
+    ck_assert_int_eq(info_get(control, "slow_closed"), 1);
     crowd_free(crowd);
     free(text);
     end();
@@ -550,12 +521,12 @@ START_TEST(slow_over_the_soft_bound)
     wsclient_expect_silence(brisk, 300);
     wsclient_expect_text(late, text); /* a part of the time is over */
     wsclient_expect_silence(late, 1500);
-    ck_assert_int_eq(info("slow_closed"), 1);
+    ck_assert_int_eq(info_get(control, "slow_closed"), 1);
     resp_expect(control, "PUBLISH test 1", "2"); /* the slow one is still on its way out, and no recipient */
     wsclient_expect_text(brisk, "1");
     wsclient_expect_text(late, "1");
     expect_slow_end(idle);
-    expect_info("connected_clients", 2);
+    info_until(control, "connected_clients", 2);
     wsclient_close(brisk);
     wsclient_close(late);
     free(text);
@@ -572,7 +543,7 @@ START_TEST(slow_by_count)
     int small = 4096, sent = 0;
     setsockopt(wsclient_fd(idle), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     struct publisher p = {.channel = "test", .count = 500, .filling = 1, .recipients = -1};
-    while (info("slow_closed") == 0) {
+    while (info_get(control, "slow_closed") == 0) {
         ck_assert_msg(sent < 50000, "nobody is slow");
         crowd_start_over(crowd);
         publisher_start(&p);
@@ -681,7 +652,7 @@ START_TEST(asked_to_go_by_the_deaf)
     ck_assert(half && http_write(half, "GET /test/ HTTP/1.1\r\n", 21) == 0);
     struct resp *waiting = resp_open(site_control(site));
     ck_assert(resp_send(waiting, "WS.WAIT", "test", NULL) == 0);
-    expect_info("connections", 2);
+    info_until(control, "connections", 2);
     site_signal(site, SITE_WORKER, SIGTERM);
     int status = site_wait_end(site, SITE_WORKER, 3000);
     ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %#x", (unsigned)status);
