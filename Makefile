@@ -12,8 +12,12 @@ CC      := gcc
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla \
         -Wformat=2 -Wundef -Werror=implicit-function-declaration
 OPT  := -O2 -g -fno-omit-frame-pointer
-HARD := -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2
-HARD_LD := -pie -Wl,-z,relro,-z,now
+# Hardening; t/hardening.sh looks at the programs with readelf. What an older or another compiler has not is left out.
+takes    = $(if $(shell $(CC) -Werror $(1) -x c -E /dev/null >/dev/null 2>&1 && echo yes),$(1))
+FORTIFY := $(if $(shell test "$$($(CC) -dumpversion)" -ge 12 2>/dev/null && echo yes),3,2)
+HARD := -fPIE -D_FORTIFY_SOURCE=$(FORTIFY) -fstack-protector-strong -fstack-clash-protection \
+        $(call takes,-fcf-protection=full) $(call takes,-mbranch-protection=standard)
+HARD_LD := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 SAN  :=
 ifeq ($(VARIANT),asan)
 SAN  := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -30,7 +34,7 @@ endif
 
 override CFLAGS  += -std=c11 -D_GNU_SOURCE -DWSPUSH_VERSION='"$(VERSION)"' $(OPT) $(WARN) $(HARD) $(SAN) -pthread \
                     -Iws -MMD -MP
-override LDFLAGS += $(SAN) -pthread $(HARD_LD)
+override LDFLAGS += $(SAN) -pthread -Wl,--as-needed $(HARD_LD)
 
 # A room is a folder of ws/; each becomes one archive. The order is the layering: a room uses only rooms before it.
 ROOMS       := base wire loop push engine control
@@ -38,7 +42,7 @@ room         = $(BUILD)/lib/$(1).a
 objects      = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
 up_to        = $(if $(filter $(1),$(ROOMS)),$(shell echo "$(ROOMS)" | sed 's/\b$(1)\b.*/$(1)/'),$(1))
 reverse      = $(if $(1),$(call reverse,$(wordlist 2,99,$(1))) $(firstword $(1)))
-LIBS_base   := -lconfuse -lnettle
+LIBS_base   := -lconfuse -lnettle -lsystemd
 LIBS_wire   := -lwslay
 LIBS_worker := $(LIBS_base) $(LIBS_wire)
 LIBS_client := -lhiredis
@@ -94,7 +98,7 @@ $(BUILD)/t/system/test_%: $(BUILD)/obj/t/system/test_%.o $(SYSTEM_LIB) $(call ro
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_check) $(LIBS_base)
 
-.PHONY: tests check check-programs check-asan check-tsan check-interop check-browser
+.PHONY: tests check check-asan check-tsan check-interop check-browser check-compose check-package check-dropin check-docs
 tests: $(PROGRAMS) $(UNIT_BIN) $(SYSTEM_BIN)
 
 check: ## install what is missing, build, run unit and system tests
@@ -120,6 +124,26 @@ check-browser: ## the whole scene in Debian's Chromium
 	@$(MAKE) --no-print-directory -j2 all
 	@t/browser/run.sh $(BUILD)
 
+check-compose: ## the Docker image and compose.yaml, with an engine of our own where none runs
+	@conf/install-deps.sh compose
+	@t/compose/run.sh
+
+check-package: ## the .deb, `make install` and the systemd units, in a bare Debian of their own
+	@conf/install-deps.sh build package
+	@t/package/run.sh
+
+check-dropin: ## the two includes in a copy of Debian's nginx configuration with a PHP site
+	@conf/install-deps.sh build check dropin
+	@$(MAKE) --no-print-directory -j2 all
+	@t/dropin/run.sh $(BUILD)
+
+check-docs: ## every command of README.md and docs/GUIDE.md
+	@conf/install-deps.sh build check docs
+	@$(MAKE) --no-print-directory -j2 all
+	@t/docs/run.sh $(BUILD)
+
+include conf/install.mk
+
 # ---- run, lint, clean ------------------------------------------------------------------------------------------
 .PHONY: run install-deps lint layers clean help
 run: ## install what is missing, build, and serve http://127.0.0.1:8080/test/ (PORT= moves it)
@@ -128,7 +152,7 @@ run: ## install what is missing, build, and serve http://127.0.0.1:8080/test/ (P
 	@exec conf/run.sh $(BUILD) $(PORT)
 
 install-deps: ## install every Debian package that a target may need
-	@conf/install-deps.sh build run check interop browser lint
+	@conf/install-deps.sh build run check interop browser compose package dropin docs lint
 
 layers: ## no room includes a room above it
 	@t/layers.sh

@@ -5,14 +5,18 @@ set -eu
 
 packages() {
     case $1 in
-    build) echo gcc make libc6-dev pkg-config libfcgi-dev libwslay-dev nettle-dev libhiredis-dev libconfuse-dev uthash-dev ;;
+    build) echo gcc make libc6-dev pkg-config libfcgi-dev libwslay-dev nettle-dev libhiredis-dev libconfuse-dev uthash-dev libsystemd-dev ;;
     run) echo nginx ;;
     check) echo nginx check libsubunit-dev ;;
     interop) echo nodejs npm redis-tools python3 python3-websockets python3-redis ;;
     browser) echo nodejs npm chromium ;;
-    lint) echo clang clang-format clang-tidy cppcheck shellcheck git ;;
+    compose) echo docker.io docker-compose iptables debootstrap python3 python3-websockets ;;
+    package) echo debootstrap dpkg-dev debhelper fakeroot lintian systemd python3 python3-websockets ;;
+    dropin) echo nginx php-fpm openssl curl python3 python3-websockets ;;
+    docs) echo nginx php-cli php-redis nodejs npm python3 python3-redis python3-websockets curl ;;
+    lint) echo binutils clang clang-format clang-tidy cppcheck shellcheck git ;;
     *)
-        echo "install-deps: no group '$1' (build run check interop browser lint)" >&2
+        echo "install-deps: no group '$1' (build run check interop browser compose package dropin docs lint)" >&2
         exit 2
         ;;
     esac

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/service.h"
 #include "base/units.h"
 
 static const char *unix_path(const char *address)
@@ -121,6 +122,10 @@ static int open_unix(struct listen_socket *l, const char *path, const struct lis
     strcpy(name.sun_path, path);
     strcpy(l->path, path);
     l->is_unix = true;
+    l->fd = service_take_socket((struct sockaddr *)&name);
+    l->inherited = l->fd >= 0;
+    if (l->inherited)
+        return 0;
     if (claim_path(l, &name, why, cap) < 0)
         return -1;
     l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -152,6 +157,12 @@ static int open_tcp(struct listen_socket *l, const char *address, const struct l
     if (error) {
         snprintf(why, cap, "cannot find the address %s: %s", address, gai_strerror(error));
         return -1;
+    }
+    l->fd = service_take_socket(found->ai_addr);
+    l->inherited = l->fd >= 0;
+    if (l->inherited) {
+        freeaddrinfo(found);
+        return 0;
     }
     int yes = 1;
     l->fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -187,7 +198,7 @@ void listen_close(struct listen_socket *l)
     if (l->fd < 0)
         return;
     close(l->fd);
-    if (l->is_unix)
+    if (l->is_unix && !l->inherited)
         unlink(l->path);
     if (l->lock_fd >= 0)
         close(l->lock_fd);
