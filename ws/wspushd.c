@@ -17,9 +17,11 @@
 #include "base/config.h"
 #include "base/listen.h"
 #include "base/log.h"
+#include "base/service.h"
 #include "control/control.h"
 #include "engine/memory.h"
 #include "loop/acceptor.h"
+#include "loop/watchdog.h"
 #include "push/hub.h"
 #include "push/shard.h"
 
@@ -43,7 +45,8 @@ struct entrance {
 };
 
 struct daemon {
-    struct config *config;
+    const char *config_path; /* NULL: none was named */
+    struct config *config;   /* one hold */
     struct world world;
     struct worker *workers;
     struct mailbox **mail;
@@ -56,6 +59,7 @@ struct daemon {
     struct entrance entrances[LISTENERS_MAX];
     size_t entrance_count;
     struct io signals;
+    struct watchdog watchdog;
     struct timer drain_timer;
     int64_t drain_until; /* 0: not draining */
 };
@@ -75,6 +79,7 @@ static const char usage[] =
     "  --version        the version\n"
     "\n"
     "SIGTERM and SIGINT ask the clients to leave and end the worker; a second one ends it at once.\n"
+    "SIGHUP reads the configuration anew; whoever is connected stays connected.\n"
     "Exit codes: 0 done, 1 the system refused something, 2 usage or configuration.\n";
 
 struct arguments {
@@ -103,21 +108,26 @@ static void parse_arguments(int argc, char **argv, struct arguments *out)
         fprintf(stderr, "wspushd: '%s' is one argument too many; try: wspushd --help\n", argv[optind]);
         exit(EXIT_USAGE);
     }
-    if (!out->config && access(default_config, F_OK) == 0)
-        out->config = default_config;
+}
+
+/* The file to read, or NULL for the defaults. */
+static const char *config_path(const char *named)
+{
+    return named || access(default_config, F_OK) != 0 ? named : default_config;
 }
 
 static struct config *read_config(const struct arguments *arguments)
 {
     char why[512];
-    struct config *config = config_load(arguments->config, why, sizeof why);
+    const char *path = config_path(arguments->config);
+    struct config *config = config_load(path, why, sizeof why);
     if (!config) {
         fprintf(stderr, "wspushd: %s\n", why);
         exit(EXIT_USAGE);
     }
     if (arguments->check) {
-        printf("%s: good\n", arguments->config ? arguments->config : "the defaults");
-        config_free(config);
+        printf("%s: good\n", path ? path : "the defaults");
+        config_unref(config);
         exit(0);
     }
     return config;
@@ -142,11 +152,11 @@ static size_t raise_descriptor_limit(void)
     return limit.rlim_cur;
 }
 
-static size_t client_room(const struct config *config)
+static size_t client_room(const struct config *config, size_t threads)
 {
     size_t descriptors = raise_descriptor_limit();
     size_t reserved =
-        SPARE_DESCRIPTORS + config->threads * 4 + (config->max_operators < 200 ? config->max_operators : 200);
+        SPARE_DESCRIPTORS + threads * 4 + (config->max_operators < 200 ? config->max_operators : 200);
     size_t room = descriptors > reserved * 2 ? descriptors - reserved : descriptors / 2;
     return config->max_clients && config->max_clients < room ? config->max_clients : room;
 }
@@ -181,6 +191,16 @@ static void open_sockets(struct daemon *d)
             fail(why);
         }
         d->entrance_count++;
+    }
+    char left[128];
+    if (service_socket_left(left, sizeof left)) {
+        snprintf(why, sizeof why,
+                 "the service manager has opened %s, which is neither 'listen' nor 'control' in the "
+                 "configuration: "
+                 "make the two agree (systemctl edit wspushd.socket, or wspush.conf)",
+                 left);
+        close_sockets(d);
+        fail(why);
     }
 }
 
@@ -232,7 +252,7 @@ static void make_workers(struct daemon *d)
         struct worker *w = &d->workers[i];
         if (loop_init(&w->loop, sizeof(struct mail)) < 0)
             fail("cannot create an event loop: are there descriptors left?");
-        shard_init(&w->shard, i, &d->world, &w->loop);
+        shard_init(&w->shard, i, &d->world, d->config, &w->loop);
         w->loop.on_mail = i ? on_mail : on_mail_0;
         w->loop.on_turn = i ? on_turn : on_turn_0;
         w->loop.arg = i ? (void *)&w->shard : (void *)d;
@@ -263,6 +283,68 @@ static void open_entrances(struct daemon *d)
     }
 }
 
+/* ---- what the service manager hears ---- */
+
+/* STATUS is what `systemctl status` shows. */
+static void notify(const struct daemon *d, const char *what)
+{
+    char state[128];
+    snprintf(state, sizeof state, "%s\nSTATUS=%zu connections", what, atomic_load(&d->world.clients));
+    service_notify(state);
+}
+
+static void on_alive(void *arg)
+{
+    notify(arg, "WATCHDOG=1");
+}
+
+static void start_watchdog(struct daemon *d)
+{
+    struct loop *loops[SHARDS_MAX];
+    int64_t every = service_watchdog_ms();
+    for (uint32_t i = 0; i < d->count; i++)
+        loops[i] = &d->workers[i].loop;
+    if (every)
+        watchdog_start(&d->watchdog, loops, d->count, every, on_alive, d);
+}
+
+/* ---- SIGHUP ---- */
+
+static void on_configured(void *arg)
+{
+    const char *path = config_path(((struct daemon *)arg)->config_path);
+    log_info("SIGHUP: from now on %s holds", path ? path : "what the defaults say");
+    notify(arg, "READY=1");
+}
+
+static void take_config(struct daemon *d, struct config *take_config)
+{
+    log_set_level((enum log_level)take_config->log_level);
+    atomic_store(&d->world.max_clients, client_room(take_config, d->count));
+    hub_configure(&d->hub, take_config, on_configured, d);
+    control_configure(&d->control);
+    config_unref(d->config);
+    d->config = take_config;
+}
+
+/* A file that is not good changes nothing. */
+static void reload(struct daemon *d)
+{
+    static const char *const at_start[] = {"listen",        "control", "socket_mode", "socket_group",
+                                           "control_group", "threads", NULL};
+    char why[512];
+    const char *path = config_path(d->config_path);
+    service_notify_reloading();
+    struct config *config = config_load(path, why, sizeof why);
+    if (!config) {
+        log_error("SIGHUP: %s; the configuration stays as it was", why);
+        notify(d, "READY=1");
+        return;
+    }
+    config_log_held_back(d->config, config, path ? path : "the defaults", at_start);
+    take_config(d, config);
+}
+
 /* ---- end ---- */
 
 static void stop_all(struct daemon *d)
@@ -285,6 +367,7 @@ static void begin_drain(struct daemon *d)
 {
     struct loop *loop = &d->workers[0].loop;
     log_info("going away: %zu clients are asked to leave", atomic_load(&d->world.clients));
+    service_notify_stopping(d->config->drain_time + GRACE_MS);
     for (size_t i = 0; i < d->entrance_count; i++) {
         acceptor_stop(&d->entrances[i].acceptor, loop);
         listen_close(&d->entrances[i].socket);
@@ -301,8 +384,10 @@ static void on_signal(struct loop *loop, struct io *io, uint32_t events)
     (void)loop;
     (void)events;
     while (read(io->fd, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (info.ssi_signo == SIGHUP)
-            log_info("SIGHUP: the configuration is read at start only; restart to change it");
+        if (info.ssi_signo == SIGHUP && !d->drain_until)
+            reload(d);
+        else if (info.ssi_signo == SIGHUP)
+            log_info("SIGHUP: too late, this is going away");
         else if (d->drain_until)
             stop_all(d);
         else
@@ -357,10 +442,11 @@ static void tear_down(struct daemon *d)
     }
     close_sockets(d);
     close(d->signals.fd);
+    watchdog_fini(&d->watchdog);
     free(d->workers);
     free(d->mail);
     free(d->shards);
-    config_free(d->config);
+    config_unref(d->config);
 }
 
 /* ---- the whole ---- */
@@ -377,7 +463,8 @@ static void run(struct daemon *d)
         if (pthread_create(&d->workers[i].thread, NULL, run_worker, &d->workers[i].loop) != 0)
             fail("cannot start a thread");
     log_info("ready: wspushd %s, %u thread%s, room for %zu clients, control socket %s", WSPUSH_VERSION,
-             d->count, d->count == 1 ? "" : "s", d->world.max_clients, d->control_socket.path);
+             d->count, d->count == 1 ? "" : "s", atomic_load(&d->world.max_clients), d->control_socket.path);
+    notify(d, "READY=1");
     loop_run(&d->workers[0].loop);
     for (uint32_t i = 1; i < d->count; i++)
         pthread_join(d->workers[i].thread, NULL);
@@ -389,19 +476,20 @@ int main(int argc, char **argv)
     struct arguments arguments = {0};
     parse_arguments(argc, argv, &arguments);
     log_init("wspushd", LOG_LEVEL_INFO);
+    d.config_path = arguments.config;
     d.config = read_config(&arguments);
     log_set_level((enum log_level)d.config->log_level);
-    d.world.config = d.config;
-    d.world.max_clients = client_room(d.config);
+    atomic_store(&d.world.max_clients, client_room(d.config, d.config->threads));
     open_sockets(&d);
     make_workers(&d);
     watch_signals(&d);
     timer_init(&d.drain_timer, look_at_drain);
     struct hub_up up = control_up(&d.control);
-    hub_init(&d.hub, &d.world, &d.workers[0].loop, d.mail, d.shards, d.count, &engine_memory, &up);
+    hub_init(&d.hub, &d.world, d.config, &d.workers[0].loop, d.mail, d.shards, d.count, &engine_memory, &up);
     if (control_init(&d.control, &d.workers[0].loop, &d.hub, d.control_socket.fd) < 0)
         fail("cannot watch the control socket");
     open_entrances(&d);
+    start_watchdog(&d);
     run(&d);
     tear_down(&d);
     log_info("done");

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/config_text.h"
 #include "base/glob.h"
+#include "base/log.h"
 #include "base/option.h"
 
 /* ---- the file ---- */
@@ -199,26 +200,33 @@ struct config *config_load(const char *path, char *why, size_t why_cap)
     if (!config)
         abort();
     why[0] = '\0';
+    atomic_init(&config->holders, 1);
     fault_sink.why = why;
     fault_sink.cap = why_cap;
     option_store_defaults(OPTION_PROCESS, config);
     option_store_defaults(OPTION_CHANNEL, &config->channel);
     if (path && load_file(config, path, why, why_cap) < 0) {
-        config_free(config);
+        config_unref(config);
         return NULL;
     }
     const char *fault = whole_fault(config);
     if (fault) {
         snprintf(why, why_cap, "%s: %s", path ? path : "the defaults", fault);
-        config_free(config);
+        config_unref(config);
         return NULL;
     }
     return config;
 }
 
-void config_free(struct config *config)
+struct config *config_ref(struct config *config)
 {
-    if (!config)
+    atomic_fetch_add_explicit(&config->holders, 1, memory_order_relaxed);
+    return config;
+}
+
+void config_unref(struct config *config)
+{
+    if (!config || atomic_fetch_sub_explicit(&config->holders, 1, memory_order_acq_rel) > 1)
         return;
     for (size_t i = 0; i < config->section_count; i++) {
         free(config->sections[i].glob);
@@ -238,4 +246,12 @@ const struct channel_config *config_for_channel(const struct config *config, con
             return &s->config;
     }
     return config->unlisted == UNLISTED_REFUSE ? NULL : &config->channel;
+}
+
+void config_log_held_back(const struct config *running, const struct config *fresh, const char *path,
+                          const char *const *names)
+{
+    for (; *names; names++)
+        if (!option_same(option_find(*names), running, fresh))
+            log_warn("%s has changed in %s and holds from the next start", *names, path);
 }

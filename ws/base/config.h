@@ -1,10 +1,12 @@
 /*
- * wspush.conf: read once at start by either daemon, constant afterwards, shared by all threads without a
- * lock. options.def has a row for every option; this is what the rows become.
+ * wspush.conf: read by either daemon at start, and on SIGHUP into a fresh struct. One that was read is
+ * constant, and all threads share it without a lock; the last who lets go of it frees it. options.def has a
+ * row for every option; this is what the rows become.
  */
 #ifndef WSPUSH_BASE_CONFIG_H
 #define WSPUSH_BASE_CONFIG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -47,6 +49,7 @@ struct channel_section {
 };
 
 struct config {
+    atomic_uint holders;
 #define OPTION(scope, type, name, ...) OPTION_IF_PROCESS_##scope(OPTION_MEMBER_##type name;)
 #include "base/options.def"
     struct channel_config channel; /* the top level's */
@@ -61,13 +64,22 @@ enum { MODE_ACCEPT, MODE_REQUIRE };
 enum { INBOUND_INBOX, INBOUND_ECHO, INBOUND_PUBLISH, INBOUND_OFF };
 
 /* Reads `path`, or the defaults where it is NULL. Relative socket paths count from the file's directory.
- * Returns NULL after one line for people in `why` (file, line, what was expected). The caller frees. */
+ * Returns NULL after one line for people in `why` (file, line, what was expected). The caller holds it. Not
+ * by two threads at a time. */
 struct config *config_load(const char *path, char *why, size_t why_cap);
-void config_free(struct config *config);
+/* Counted by holders. Any thread. */
+struct config *config_ref(struct config *config);
+void config_unref(struct config *config);
+#define config_free config_unref
 
 /* What holds for this channel: the first section whose glob matches, or the top level; NULL where unlisted
  * channels are refused. Lives as long as `config`. */
 const struct channel_config *config_for_channel(const struct config *config, const char *name, size_t len);
+
+/* Logs, after a file was read anew, which of these options (names; NULL ends the list) differ: they hold from
+ * the next start only. */
+void config_log_held_back(const struct config *running, const struct config *fresh, const char *path,
+                          const char *const *names);
 
 /* A file with every option as a comment: conf/wspush.conf. */
 void config_print_sample(FILE *out);

@@ -9,7 +9,11 @@ static const char sample_head[] =
     "counts when its\n"
     "# '#' is removed. `wspushd --check-config` says what is wrong with a file, and where. Sizes take k, m, "
     "g; durations\n"
-    "# are seconds or carry ms, s, m, h. Relative socket paths count from this file's directory.\n";
+    "# are seconds or carry ms, s, m, h. Relative socket paths count from this file's directory. SIGHUP "
+    "(`systemctl reload`)\n"
+    "# makes both daemons read it anew, and live connections go by it; where to listen, socket modes and "
+    "groups, and\n"
+    "# `threads` hold from the next start.\n";
 
 static const char sample_tail[] = "\n"
                                   "# A section changes the options above for the channels that its pattern "

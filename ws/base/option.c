@@ -261,3 +261,22 @@ void option_copy_channel(struct channel_config *to, const struct channel_config 
             *(char **)member = option_copy_text(*(char **)member);
     }
 }
+
+static bool same_list(const struct string_list *a, const struct string_list *b)
+{
+    bool same = a->count == b->count;
+    for (size_t i = 0; same && i < a->count; i++)
+        same = strcmp(a->items[i], b->items[i]) == 0;
+    return same;
+}
+
+bool option_same(const struct option *o, const void *a, const void *b)
+{
+    const void *x = (const char *)a + o->offset;
+    const void *y = (const char *)b + o->offset;
+    if (option_is_list(o))
+        return same_list(x, y);
+    if (is_text(o))
+        return strcmp(*(char *const *)x, *(char *const *)y) == 0;
+    return memcmp(x, y, sizeof(uint64_t)) == 0;
+}

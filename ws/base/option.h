@@ -67,6 +67,8 @@ void option_clear(const struct option *o, void *base);
 /* All options of a scope. */
 void option_store_defaults(enum option_scope scope, void *base);
 void option_free_values(enum option_scope scope, void *base);
+/* Whether both structs of the option's scope have the same value of it. */
+bool option_same(const struct option *o, const void *a, const void *b);
 /* A section begins as a copy of the top level. */
 void option_copy_channel(struct channel_config *to, const struct channel_config *from);
 

@@ -40,7 +40,7 @@ static void ask_manager(void)
 static void name_of(int fd, union name *out)
 {
     socklen_t len = sizeof *out - 1; /* a path may come without its NUL */
-    memset(out, 0, sizeof *out); /* AF_UNSPEC */
+    memset(out, 0, sizeof *out);     /* AF_UNSPEC */
     if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, true) > 0)
         getsockname(fd, &out->any, &len);
 }
@@ -121,6 +121,11 @@ void service_notify_reloading(void)
     clock_gettime(CLOCK_MONOTONIC, &now);
     sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
                (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+}
+
+void service_notify_stopping(int64_t ms)
+{
+    sd_notifyf(false, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRId64, (ms + 1000) * 1000);
 }
 
 int64_t service_watchdog_ms(void)

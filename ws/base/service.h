@@ -21,6 +21,8 @@ bool service_socket_left(char *out, size_t cap);
 void service_notify(const char *state);
 /* SIGHUP was taken: the manager waits for the next READY=1. */
 void service_notify_reloading(void);
+/* The end has begun and takes so many milliseconds at most. */
+void service_notify_stopping(int64_t ms);
 /* How often, in milliseconds, the manager wants to see WATCHDOG=1: half of its limit. 0: it doesn't watch. */
 int64_t service_watchdog_ms(void);
 

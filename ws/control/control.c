@@ -38,9 +38,17 @@ int control_init(struct control *c, struct loop *loop, struct hub *hub, int list
 {
     *c = (struct control){.loop = loop, .hub = hub, .started = clock_wall_ms()};
     list_init(&c->sessions);
-    c->bulk_max = largest_message(hub->config);
+    control_configure(c);
     c->acceptor = (struct acceptor){.what = "an operator", .on_accept = on_accept, .arg = c};
     return acceptor_start(&c->acceptor, loop, listen_fd);
+}
+
+/* Never less than before: commands that were taken in under a larger limit are still being worked on. */
+void control_configure(struct control *c)
+{
+    size_t max = largest_message(c->hub->config);
+    if (max > c->bulk_max)
+        c->bulk_max = max;
 }
 
 void control_fini(struct control *c)

@@ -25,12 +25,14 @@ struct control {
     uint64_t sessions_total;
     uint64_t commands_total;
     uint64_t faults_total;
-    size_t bulk_max; /* the largest message limit of any channel */
+    size_t bulk_max; /* the largest message limit that any channel has or had */
     int64_t started; /* Unix milliseconds */
 };
 
 /* Begins to accept. 0, or -1 with errno. `hub` gets its struct hub_up from control_up(). */
 int control_init(struct control *c, struct loop *loop, struct hub *hub, int listen_fd);
+/* The hub goes by another configuration. */
+void control_configure(struct control *c);
 /* Ends all sessions. */
 void control_fini(struct control *c);
 /* What the hub calls to answer. */

@@ -70,12 +70,12 @@ void conn_adopt(struct shard *shard, int fd, bool over_unix)
     c->shard = shard;
     c->handshake = h;
     c->over_unix = over_unix;
-    c->config = &shard->world->config->channel;
+    c->config = &shard->config->channel;
     c->channel = NO_CHANNEL;
     c->ping_ms = UINT32_MAX;
     c->heard = shard->loop->now;
     c->since = clock_wall_ms();
-    c->end_at = c->heard + shard->world->config->handshake_timeout;
+    c->end_at = c->heard + shard->config->handshake_timeout;
     c->close_code = 1006;
     outq_init(&c->out);
     timer_init(&c->timer, conn_on_timer);

@@ -45,7 +45,7 @@ static bool is_trusted(const struct conn *c)
     if (c->over_unix)
         return true;
     return inet_ntop(c->address.family, c->address.bytes, text, sizeof text) &&
-           is_listed(&c->shard->world->config->trusted_proxies, text);
+           is_listed(&c->shard->config->trusted_proxies, text);
 }
 
 static const char *copy_text(const struct http_text *t, char out[TEXT_MAX])
@@ -131,7 +131,7 @@ static int judge(struct conn *c, struct http_request *r, char channel[CHANNEL_NA
     *detail = find_channel(r, channel, channel_len);
     if (*detail)
         return -ERR_CHANNEL_NAME;
-    const struct channel_config *config = config_for_channel(world->config, channel, *channel_len);
+    const struct channel_config *config = config_for_channel(c->shard->config, channel, *channel_len);
     if (!config)
         return -ERR_UNLISTED;
     c->config = config;
@@ -139,7 +139,7 @@ static int judge(struct conn *c, struct http_request *r, char channel[CHANNEL_NA
         return -ERR_ORIGIN;
     if (atomic_load(&world->draining))
         return -ERR_DRAINING;
-    return atomic_load(&world->clients) > world->max_clients ? -ERR_FULL : 0;
+    return atomic_load(&world->clients) > atomic_load(&world->max_clients) ? -ERR_FULL : 0;
 }
 
 static void ask_hub(struct conn *c, const struct http_request *r, const char *channel, size_t len)
@@ -197,7 +197,7 @@ void handshake_read(struct conn *c, const uint8_t *bytes, size_t len)
         conn_drop(c, 1011);
         return;
     }
-    size_t limit = c->shard->world->config->header_limit;
+    size_t limit = c->shard->config->header_limit;
     size_t head = http_head_length(h->bytes.data, h->bytes.len, &h->scanned);
     if (head > limit || (!head && h->bytes.len > limit)) {
         refuse(c, -ERR_HTTP_HEAD_SIZE, NULL, NULL);

@@ -14,11 +14,11 @@ static void on_measure(struct timer *t)
     hub_measure(LIST_ENTRY(t, struct hub, measure_timer));
 }
 
-void hub_init(struct hub *h, struct world *world, struct loop *loop, struct mailbox **shard_mail,
-              struct shard *const *shards, uint32_t shard_count, const struct engine_ops *engine,
-              const struct hub_up *up)
+void hub_init(struct hub *h, struct world *world, struct config *config, struct loop *loop,
+              struct mailbox **shard_mail, struct shard *const *shards, uint32_t shard_count,
+              const struct engine_ops *engine, const struct hub_up *up)
 {
-    *h = (struct hub){.config = world->config,
+    *h = (struct hub){.config = config_ref(config),
                       .world = world,
                       .loop = loop,
                       .shard_mail = shard_mail,
@@ -35,6 +35,7 @@ void hub_init(struct hub *h, struct world *world, struct loop *loop, struct mail
     list_init(&h->waiters);
     list_init(&h->inbox_messages);
     timer_init(&h->measure_timer, on_measure);
+    atomic_store(&world->out_total, config->out_total);
 }
 
 void hub_post(struct hub *h, uint32_t shard, struct mail mail)
@@ -298,12 +299,19 @@ static void on_inbound(struct hub *h, const struct mail *mail)
     hub_inbound(h, c, m);
 }
 
+static void on_configured(struct hub *h)
+{
+    if (--h->unconfigured == 0)
+        h->on_configured(h->configured_arg);
+}
+
 void hub_on_mail(struct hub *h, const struct mail *mail)
 {
     switch (mail->kind) {
     case MAIL_REGISTER: on_register(h, mail); break;
     case MAIL_GONE: on_gone(h, mail); break;
     case MAIL_INBOUND: on_inbound(h, mail); break;
+    case MAIL_CONFIGURED: on_configured(h); break;
     case MAIL_CLOSED:
     case MAIL_LISTED: hub_on_answer(h, mail); break;
     case MAIL_RECEIPT_BEGUN:
@@ -326,6 +334,21 @@ void hub_measure(struct hub *h)
     atomic_store_explicit(&h->world->congested, full, memory_order_relaxed);
     if (full)
         timer_set(&h->loop->timers, &h->measure_timer, h->loop->now + MEASURE_AGAIN_MS);
+}
+
+void hub_configure(struct hub *h, struct config *config, void (*done)(void *arg), void *arg)
+{
+    struct config *old = h->config;
+    h->config = config_ref(config);
+    h->on_configured = done;
+    h->configured_arg = arg;
+    h->unconfigured += h->shard_count;
+    atomic_store(&h->world->out_total, config->out_total);
+    for (struct channel *ch = h->channels; ch; ch = ch->hh.next)
+        ch->config = config_of(h, ch->name->text, ch->name->len);
+    for (uint32_t i = 0; i < h->shard_count; i++)
+        hub_post(h, i, (struct mail){.kind = MAIL_CONFIGURE, .ptr = config_ref(config)});
+    config_unref(old);
 }
 
 void hub_drain(struct hub *h, int64_t ms)
@@ -361,4 +384,5 @@ void hub_fini(struct hub *h)
     free(h->by_number);
     free(h->free_numbers);
     free(h->clients_per_shard);
+    config_unref(h->config);
 }

@@ -62,7 +62,10 @@ struct hub_up {
 };
 
 struct hub {
-    const struct config *config;
+    struct config *config; /* one hold */
+    uint32_t unconfigured; /* letters with a configuration that are on their way */
+    void (*on_configured)(void *arg);
+    void *configured_arg;
     struct world *world;
     struct loop *loop;
     struct mailbox **shard_mail;
@@ -91,9 +94,10 @@ struct hub {
     uint64_t published;
 };
 
-void hub_init(struct hub *h, struct world *world, struct loop *loop, struct mailbox **shard_mail,
-              struct shard *const *shards, uint32_t shard_count, const struct engine_ops *engine,
-              const struct hub_up *up);
+/* Holds `config` until hub_fini() or hub_configure(). */
+void hub_init(struct hub *h, struct world *world, struct config *config, struct loop *loop,
+              struct mailbox **shard_mail, struct shard *const *shards, uint32_t shard_count,
+              const struct engine_ops *engine, const struct hub_up *up);
 void hub_fini(struct hub *h);
 /* Works on a letter to the hub. */
 void hub_on_mail(struct hub *h, const struct mail *mail);
@@ -118,6 +122,9 @@ enum hub_answer hub_close_clients(struct hub *h, const struct target *target, un
                                   const char *reason, struct asker asker);
 /* Asks all shards for rows; up.listed answers. `target` NULL: everybody. */
 enum hub_answer hub_list(struct hub *h, const struct target *target, struct asker asker);
+/* Goes by another configuration from now on; `done` is called when every shard does too, for all who are
+ * connected. Of several that overlap only the last one's is called. */
+void hub_configure(struct hub *h, struct config *config, void (*done)(void *arg), void *arg);
 /* Asks every client to leave, spread over `ms`. */
 void hub_drain(struct hub *h, int64_t ms);
 

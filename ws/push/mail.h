@@ -24,6 +24,7 @@ enum mail_kind {
     MAIL_CLOSE,       /* ptr: struct msg, a close frame, to `scope`; value: the code; number: the question */
     MAIL_LIST,        /* rows of `scope`; number: the question */
     MAIL_RECEIPT_END, /* number: the receipt; whoever has not got it yet is late */
+    MAIL_CONFIGURE,   /* ptr: struct config, held */
     MAIL_DRAIN,       /* number: milliseconds */
     /* to the hub */
     MAIL_REGISTER,       /* ptr: struct shared_name; number: the client */
@@ -31,6 +32,7 @@ enum mail_kind {
     MAIL_INBOUND,        /* number: the client; ptr: struct msg */
     MAIL_CLOSED,         /* number: the question; value: closing handshakes begun */
     MAIL_LISTED,         /* number: the question; ptr: struct client_rows */
+    MAIL_CONFIGURED,     /* a shard goes by the newest configuration */
     MAIL_RECEIPT_BEGUN,  /* number: the receipt; value: queues that took the message */
     MAIL_RECEIPT_HANDED, /* number: the receipt; value: how many more have it */
     MAIL_RECEIPT_FAILED, /* number: the receipt; client, value: enum outcome */

@@ -16,9 +16,11 @@ struct shard_receipt {
 
 static void drain_step(struct timer *t);
 
-void shard_init(struct shard *s, uint32_t index, struct world *world, struct loop *loop)
+void shard_init(struct shard *s, uint32_t index, struct world *world, struct config *config,
+                struct loop *loop)
 {
-    *s = (struct shard){.index = index, .world = world, .loop = loop, .ws = websocket_new()};
+    *s = (struct shard){
+        .index = index, .world = world, .config = config_ref(config), .loop = loop, .ws = websocket_new()};
     timer_init(&s->drain_timer, drain_step);
 }
 
@@ -278,6 +280,40 @@ static void list_clients(struct shard *s, const struct mail *mail)
     shard_post(s, (struct mail){.kind = MAIL_LISTED, .number = mail->number, .ptr = rows});
 }
 
+/* ---- another configuration ---- */
+
+static const struct channel_config *config_of(const struct shard *s, const struct shared_name *name)
+{
+    const struct channel_config *config = name ? config_for_channel(s->config, name->text, name->len) : NULL;
+    return config ? config : &s->config->channel;
+}
+
+static void set_config(struct conn *c, const struct channel_config *config)
+{
+    c->config = config;
+    conn_reckon(c);
+}
+
+/* Whoever is connected goes by the new rules from now on; nobody is turned out by them. */
+static void configure(struct shard *s, struct config *take_config)
+{
+    struct config *old = s->config;
+    s->config = take_config;
+    for (uint32_t i = 0; i < s->channel_count; i++) {
+        const struct shard_channel *ch = &s->channels[i];
+        const struct channel_config *config = ch->count ? config_of(s, ch->name) : NULL;
+        for (uint32_t k = 0; k < ch->count; k++)
+            set_config(ch->subscribers[k], config);
+    }
+    for (size_t fd = 0; fd < s->loop->slot_count; fd++) {
+        struct conn *c = conn_of(s->loop->slots[fd].io);
+        if (c && c->channel == NO_CHANNEL)
+            set_config(c, config_of(s, c->state == CONN_REGISTERING ? c->handshake->channel : NULL));
+    }
+    config_unref(old);
+    shard_post(s, (struct mail){.kind = MAIL_CONFIGURED});
+}
+
 /* ---- drain ---- */
 
 static void leave(struct conn *c)
@@ -320,6 +356,7 @@ void shard_on_mail(struct shard *s, const struct mail *mail)
     case MAIL_CLOSE: close_clients(s, mail); break;
     case MAIL_LIST: list_clients(s, mail); break;
     case MAIL_RECEIPT_END: end_receipt(s, mail->number); break;
+    case MAIL_CONFIGURE: configure(s, mail->ptr); break;
     case MAIL_DRAIN: drain(s, (int64_t)mail->number); break;
     default: abort();
     }
@@ -344,4 +381,5 @@ void shard_fini(struct shard *s)
     }
     free(s->channels);
     websocket_free(s->ws);
+    config_unref(s->config);
 }

@@ -18,11 +18,11 @@
 
 /* What all threads of the worker share. */
 struct world {
-    const struct config *config;
     struct mailbox *hub_mail;
     atomic_uint_fast64_t last_client; /* numbers never repeat */
     atomic_size_t clients;            /* connections, handshakes too */
-    size_t max_clients;
+    atomic_size_t max_clients;
+    atomic_size_t out_total; /* the option, as the hub last took it */
     atomic_bool draining;
     atomic_size_t mail_bytes; /* payload of the messages in letters */
     /* too much is queued somewhere: whoever publishes is not read for now */
@@ -36,7 +36,8 @@ enum { MAILBOX_MARK = 50000 };
 static inline bool world_hub_is_behind(const struct world *world)
 {
     return mailbox_waiting(world->hub_mail) > MAILBOX_MARK ||
-           atomic_load_explicit(&world->mail_bytes, memory_order_relaxed) > world->config->out_total;
+           atomic_load_explicit(&world->mail_bytes, memory_order_relaxed) >
+               atomic_load_explicit(&world->out_total, memory_order_relaxed);
 }
 
 /* The subscribers of one channel on this shard, by the channel's number. */
@@ -52,6 +53,7 @@ struct shard_receipt;
 struct shard {
     uint32_t index;
     struct world *world;
+    struct config *config; /* one hold */
     struct loop *loop;
     struct websocket *ws;
     struct shard_channel *channels;
@@ -65,7 +67,9 @@ struct shard {
     int drain_fd; /* how far the descriptors were gone through */
 };
 
-void shard_init(struct shard *s, uint32_t index, struct world *world, struct loop *loop);
+/* Holds `config` until shard_fini() or a letter with another. */
+void shard_init(struct shard *s, uint32_t index, struct world *world, struct config *config,
+                struct loop *loop);
 /* Drops every client, at the end. */
 void shard_close_all(struct shard *s);
 /* After shard_close_all(). */

@@ -1,6 +1,7 @@
 /* wspush.conf: every option's bounds, what libconfuse would let through, sections, paths, and what an error
  * says. */
 #include "base/config.h"
+#include "base/option.h"
 
 #include <check.h>
 #include <inttypes.h>
@@ -548,6 +549,23 @@ START_TEST(the_sample_says_the_defaults)
 }
 END_TEST
 
+START_TEST(whether_two_say_the_same)
+{
+    static const char *const names[] = {"threads", "listen", "control", "trusted_proxies"};
+    struct config *a = load("threads = 2\nlisten = {\"unix:/a\", \"unix:/b\"}\ncontrol = \"unix:/c\"\n");
+    struct config *b = load("threads = 3\nlisten = {\"unix:/a\"}\ncontrol = \"unix:/d\"\n");
+    for (int i = 0; i < 4; i++) {
+        const struct option *o = option_find(names[i]);
+        ck_assert(option_same(o, a, a));
+        ck_assert_int_eq(option_same(o, a, b), i == 3);
+    }
+    config_unref(config_ref(a));
+    ck_assert_str_eq(a->control, "unix:/c"); /* still held */
+    config_unref(a);
+    config_unref(b);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("config");
@@ -576,6 +594,7 @@ int main(void)
     tcase_add_test(tc, what_is_no_configuration);
     tcase_add_test(tc, no_bytes_bring_it_down);
     tcase_add_test(tc, the_sample_says_the_defaults);
+    tcase_add_test(tc, whether_two_say_the_same);
     suite_add_tcase(s, tc);
     SRunner *runner = srunner_create(s);
     srunner_run_all(runner, CK_ENV);

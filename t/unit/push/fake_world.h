@@ -283,14 +283,13 @@ static inline void make_world(void)
     ck_assert_ptr_nonnull(config);
     ck_assert_int_eq(loop_init(&hub_loop, sizeof(struct mail)), 0);
     memset(&world, 0, sizeof world);
-    world.config = config;
     world.hub_mail = &hub_loop.mail;
     world.max_clients = 100;
     for (int i = 0; i < SHARDS; i++) {
         shard_counters[i] = (struct shard){0};
         ck_assert_int_eq(mailbox_init(&boxes[i], sizeof(struct mail)), 0);
     }
-    hub_init(&hub, &world, &hub_loop, shard_boxes, shard_list, SHARDS, &late_engine, &up);
+    hub_init(&hub, &world, config, &hub_loop, shard_boxes, shard_list, SHARDS, &late_engine, &up);
     handed = NULL;
 }
 

@@ -294,6 +294,49 @@ START_TEST(draining)
 }
 END_TEST
 
+static void count_call(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void take_configuration(int shard, const struct config *expected)
+{
+    struct mail mail = next_letter(shard, MAIL_CONFIGURE);
+    ck_assert_ptr_eq(mail.ptr, expected);
+    config_unref(mail.ptr);
+    say((struct mail){.kind = MAIL_CONFIGURED, .conn = {.shard = (uint32_t)shard}});
+}
+
+/* It holds when the last shard says so; of two that overlap the second counts. */
+START_TEST(another_configuration)
+{
+    char why[200];
+    int first = 0;
+    int second = 0;
+    uint64_t one = join(0, "test");
+    struct config *between = config_load(NULL, why, sizeof why);
+    struct config *last = config_load(NULL, why, sizeof why);
+    last->channel.inbound = INBOUND_PUBLISH;
+    last->out_total = 5;
+    hub_configure(&hub, between, count_call, &first);
+    take_configuration(0, between);
+    hub_configure(&hub, last, count_call, &second);
+    take_configuration(0, last);
+    take_configuration(1, between);
+    ck_assert_int_eq(second, 0);
+    take_configuration(1, last);
+    ck_assert_int_eq(first, 0);
+    ck_assert_int_eq(second, 1);
+    ck_assert_uint_eq(atomic_load(&world.out_total), 5);
+    client_says(one, "hi"); /* the channel was there before */
+    engine_answers(NULL);
+    expect_delivery(0, "hi");
+    expect_told("published 0: 1 got 7-1\n");
+    config_unref(between); /* nobody else holds it: the sanitizer would see it leak */
+    config_unref(last);
+}
+END_TEST
+
 /* Publishers wait while too much is queued, wherever it is, and go on by themselves. */
 START_TEST(too_much_is_queued)
 {
@@ -353,6 +396,7 @@ int main(void)
     tcase_add_test(tc, closes);
     tcase_add_test(tc, lists);
     tcase_add_test(tc, draining);
+    tcase_add_test(tc, another_configuration);
     tcase_add_test(tc, too_much_is_queued);
     tcase_add_test(tc, too_many_letters_wait);
     suite_add_tcase(s, tc);

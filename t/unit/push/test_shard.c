@@ -55,7 +55,6 @@ static void start(void)
     config = config_load(NULL, why, sizeof why);
     ck_assert_ptr_nonnull(config);
     memset(&world, 0, sizeof world);
-    world.config = config;
     world.hub_mail = &hub_box;
     world.max_clients = 100;
     ck_assert_int_eq(mailbox_init(&hub_box, sizeof(struct mail)), 0);
@@ -63,7 +62,7 @@ static void start(void)
     loop.on_mail = on_mail;
     loop.on_turn = on_turn;
     loop.arg = &shard;
-    shard_init(&shard, 1, &world, &loop);
+    shard_init(&shard, 1, &world, config, &loop);
     ws = websocket_new();
 }
 
