@@ -19,6 +19,8 @@ enum { DESCRIPTORS = FD_SETSIZE, TICK_MS = 200, DRAIN_TICK_MS = 20, LAST_HEADS_M
 
 struct child {
     const struct config *config;
+    const struct listen_socket *listener;
+    struct pulse *pulse;
     struct peer_rule peers;
     struct queue queue;
     struct gate *gate;
@@ -54,24 +56,25 @@ static int start_hands(struct child *c)
     return c->hands ? 0 : -1;
 }
 
-static int start(struct child *c, const struct listen_socket *listener)
+static int start(struct child *c)
 {
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     limit_descriptors();
     queue_init(&c->queue, c->config->fcgi_threads);
-    peer_rule_make(&c->peers, listener, c->config);
+    peer_rule_make(&c->peers, c->listener, c->config);
     c->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (c->signal_fd < 0 || FCGX_Init() != 0)
         return -1;
-    c->gate = gate_new(listener->fd, c->signal_fd, &c->peers, &c->queue);
+    c->gate = gate_new(c->listener->fd, c->signal_fd, &c->peers, &c->queue);
     return c->gate ? start_hands(c) : -1;
 }
 
 static void tick(struct child *c)
 {
     int64_t now = clock_mono_ms();
+    pulse_beat(c->pulse);
     queue_tick(&c->queue, now);
     for (size_t i = 0; i < c->hand_count; i++)
         watch_tick(&c->hands[i].watch, now);
@@ -82,7 +85,9 @@ static bool drain(struct child *c)
 {
     struct signalfd_siginfo taken;
     int64_t until = clock_mono_ms() + DRAIN_MS;
-    gate_close(c->gate, LAST_HEADS_MS);
+    bool last = !c->listener->inherited && !atomic_load(&c->pulse->others);
+    gate_close(c->gate, last, LAST_HEADS_MS);
+    pulse_set_gate(c->pulse, PULSE_GATE_CLOSED);
     while (!gate_empty(c->gate) || queue_busy(&c->queue)) {
         while (read(c->signal_fd, &taken, sizeof taken) > 0)
             ; /* or it would wake us at once */
@@ -109,13 +114,14 @@ static void stop(struct child *c)
     close(c->signal_fd);
 }
 
-int child_run(const struct config *config, const struct listen_socket *listener)
+int child_run(const struct config *config, const struct listen_socket *listener, struct pulse *pulse)
 {
-    struct child c = {.config = config};
-    if (start(&c, listener) < 0) {
+    struct child c = {.config = config, .listener = listener, .pulse = pulse};
+    if (start(&c) < 0) {
         log_error("a child can't start: %s", strerror(errno));
         return 1;
     }
+    pulse_set_gate(c.pulse, PULSE_GATE_OPEN);
     while (!gate_turn(c.gate, TICK_MS))
         tick(&c);
     if (!drain(&c)) {

@@ -20,6 +20,7 @@
 enum {
     WAITING_MAX = 256,
     ACCEPTS_A_TURN = 8,
+    LAST_ACCEPTS = 512, /* the listening socket holds so many */
     EVENTS = 64,
     HEAD_TIMEOUT_MS = 5000,
     IO_TIMEOUT_S = 5,
@@ -227,11 +228,11 @@ bool gate_turn(struct gate *g, int ms)
     return woken;
 }
 
-void gate_close(struct gate *g, int ms)
+void gate_close(struct gate *g, bool last, int ms)
 {
     if (g->listen_fd < 0)
         return;
-    while (accept_one(g))
+    for (int i = 0; last && i < LAST_ACCEPTS && accept_one(g); i++)
         ;
     epoll_ctl(g->epoll_fd, EPOLL_CTL_DEL, g->listen_fd, NULL);
     g->listen_fd = -1;

@@ -20,8 +20,8 @@ void gate_free(struct gate *g);
 /* Waits for peers at most `ms`; lets in who is ready and sends away who is not one of ours, malformed or
  * late. True if wake_fd is readable. */
 bool gate_turn(struct gate *g, int ms);
-/* Takes who has connected so far and nobody after; those who wait get no more than `ms`. */
-void gate_close(struct gate *g, int ms);
+/* Takes nobody any more, but with `last` who has connected so far; those who wait get no more than `ms`. */
+void gate_close(struct gate *g, bool last, int ms);
 bool gate_empty(const struct gate *g);
 
 #endif

@@ -3,7 +3,8 @@
  * answers GET with the page and POST by publishing.
  *
  * The reading order: record.c (what a request looks like), gate.c (who waits), queue.c (who is next), serve.c
- * (one request), route.c and publish.c (its answer); parent.c and child.c are the processes around that.
+ * (one request), route.c and publish.c (its answer); child.c, generation.c and parent.c are the processes
+ * around that.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -14,14 +15,14 @@
 #include "base/config.h"
 #include "base/listen.h"
 #include "base/log.h"
+#include "base/service.h"
 #include "parent.h"
-
-#define DEFAULT_CONFIG "/etc/wspush/wspush.conf"
+#include "settings.h"
 
 enum { EXIT_USAGE = 2, BACKLOG = 511 };
 
 struct arguments {
-    const char *config; /* NULL: the defaults */
+    const char *config; /* NULL: none was named */
     bool check;
 };
 
@@ -32,12 +33,13 @@ static void print_help(void)
         "\n"
         "Answers nginx's FastCGI requests: GET with the page, POST by publishing.\n"
         "\n"
-        "  --config FILE    the configuration; default " DEFAULT_CONFIG ", if it is there\n"
+        "  --config FILE    the configuration; default " SETTINGS_FILE ", if it is there\n"
         "  --check-config   say whether the configuration is good, and end\n"
         "  --help           this text\n"
         "  --version        the version\n"
         "\n"
         "It stays in the foreground and logs to stderr. SIGTERM and SIGINT end it, after what it has begun.\n"
+        "SIGHUP reads the configuration anew; no request is lost.\n"
         "Exit status: 0 ended as told, 1 the system refused something, 2 wrong usage or configuration.");
 }
 
@@ -51,7 +53,7 @@ static void read_arguments(int argc, char **argv, struct arguments *out)
         {"version", no_argument, NULL, 'v'},
         {NULL, 0, NULL, 0},
     };
-    *out = (struct arguments){.config = access(DEFAULT_CONFIG, F_OK) == 0 ? DEFAULT_CONFIG : NULL};
+    *out = (struct arguments){0};
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (o) {
         case 'c': out->config = optarg; break;
@@ -67,7 +69,20 @@ static void read_arguments(int argc, char **argv, struct arguments *out)
     }
 }
 
-static int serve(const struct config *config)
+/* nginx would wait for ever for an answer there. */
+static int refuse_other_socket(const struct config *config)
+{
+    char left[128];
+    if (!service_socket_left(left, sizeof left))
+        return 0;
+    log_error(
+        "the service manager has opened %s, but fcgi_listen in the configuration is %s: make the two agree "
+        "(systemctl edit wspush-fcgi.socket, or fcgi_listen in wspush.conf)",
+        left, config->fcgi_listen);
+    return -1;
+}
+
+static int serve(struct config *config, const char *named)
 {
     char why[512];
     struct listen_socket listener;
@@ -80,7 +95,11 @@ static int serve(const struct config *config)
         log_error("%s", why);
         return EXIT_FAILURE;
     }
-    return parent_run(config, &listener);
+    if (refuse_other_socket(config) < 0) {
+        listen_close(&listener);
+        return EXIT_FAILURE;
+    }
+    return parent_run(config, named, &listener);
 }
 
 int main(int argc, char **argv)
@@ -89,7 +108,8 @@ int main(int argc, char **argv)
     struct arguments arguments;
     log_init("wspush-fcgi", LOG_LEVEL_INFO);
     read_arguments(argc, argv, &arguments);
-    struct config *config = config_load(arguments.config, why, sizeof why);
+    const char *path = settings_path(arguments.config);
+    struct config *config = config_load(path, why, sizeof why);
     if (!config) {
         log_error("%s", why);
         return EXIT_USAGE;
@@ -97,10 +117,9 @@ int main(int argc, char **argv)
     log_set_level((enum log_level)config->log_level);
     int status = EXIT_SUCCESS;
     if (arguments.check)
-        printf("wspush-fcgi: %s\n",
-               arguments.config ? "the configuration is good" : "no configuration: the defaults hold");
+        printf("%s: good\n", path ? path : "the defaults");
     else
-        status = serve(config);
-    config_free(config);
+        status = serve(config, arguments.config);
+    config_unref(config);
     return status;
 }

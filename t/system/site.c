@@ -676,6 +676,18 @@ long long site_memory(const struct site *s, enum site_program program)
     return resident * sysconf(_SC_PAGESIZE);
 }
 
+size_t site_children(pid_t parent, pid_t *out, size_t max)
+{
+    char path[80];
+    size_t n = 0;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)parent, (int)parent);
+    char *text = site_read_file(path, NULL);
+    for (char *at = text; at && n < max && *at; at += strspn(at, " \n"))
+        out[n++] = (pid_t)strtol(at, &at, 10);
+    free(text);
+    return n;
+}
+
 char *site_log(const struct site *s, enum site_program program)
 {
     char *text = site_read_file(log_path(s, program), NULL);

@@ -76,6 +76,8 @@ int site_wait_end(struct site *s, enum site_program program, int timeout_ms);
 /* Open descriptors, and resident bytes, of a running one. */
 int site_descriptors(const struct site *s, enum site_program program);
 long long site_memory(const struct site *s, enum site_program program);
+/* The children of any process: their ids go to `out`, at most `max`. Returns how many. */
+size_t site_children(pid_t parent, pid_t *out, size_t max);
 
 /* ---- logs and waiting ---- */
 /* What it has logged since it was first started; malloc'd. */

@@ -92,18 +92,7 @@ static void expect_end(struct http_conn *take_conn)
 
 static size_t children(pid_t *out)
 {
-    char path[80];
-    pid_t parent = site_pid(site, SITE_RESPONDER);
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)parent, (int)parent);
-    char *text = site_read_file(path, NULL);
-    size_t n = 0;
-    char *at = text;
-    while (at && n < CHILDREN_MAX && *at) {
-        out[n++] = (pid_t)strtol(at, &at, 10);
-        at += strspn(at, " \n");
-    }
-    free(text);
-    return n;
+    return site_children(site_pid(site, SITE_RESPONDER), out, CHILDREN_MAX);
 }
 
 /* Whether there are two, who then stand in the array. */

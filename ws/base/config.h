@@ -70,7 +70,6 @@ struct config *config_load(const char *path, char *why, size_t why_cap);
 /* Counted by holders. Any thread. */
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config);
-#define config_free config_unref
 
 /* What holds for this channel: the first section whose glob matches, or the top level; NULL where unlisted
  * channels are refused. Lives as long as `config`. */

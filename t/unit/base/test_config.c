@@ -111,7 +111,7 @@ static void expect_value(const struct row *r, uint64_t value)
     snprintf(text, sizeof text, "%s = %" PRIu64 "%s\n", r->name, value, unit_of(r));
     struct config *c = load(text);
     ck_assert_uint_eq(value_of(c, r), value);
-    config_free(c);
+    config_unref(c);
 }
 
 static void expect_bad(const struct row *r, const char *value, const char *words)
@@ -171,7 +171,7 @@ START_TEST(choices_are_words)
             snprintf(text, sizeof text, "%s = %s", r->name, word);
             struct config *c = load(text);
             ck_assert_uint_eq(value_of(c, r), index);
-            config_free(c);
+            config_unref(c);
         }
         expect_bad(r, "nonsense", r->choices);
         expect_bad(r, "\"\"", r->choices);
@@ -200,15 +200,15 @@ START_TEST(defaults_are_what_the_rows_say)
             ck_assert_uint_eq(value_of(none, r), value_of(said, r));
             ck_assert_uint_eq(value_of(empty, r), value_of(said, r));
         }
-        config_free(said);
+        config_unref(said);
     }
     ck_assert_uint_eq(none->listen.count, 1);
     ck_assert_str_eq(none->listen.items[0], "unix:/run/wspush/ws.sock");
     ck_assert_ptr_null(none->listen.items[1]);
     ck_assert_uint_eq(none->socket_mode, 0660);
     ck_assert_uint_eq(none->channel.origins.count, 0);
-    config_free(none);
-    config_free(empty);
+    config_unref(none);
+    config_unref(empty);
 }
 END_TEST
 
@@ -226,7 +226,7 @@ START_TEST(numbers_can_be_written_in_several_ways)
     ck_assert_uint_eq(c->channel.message_limit, 2097152);
     ck_assert_uint_eq(c->channel.inbox_bytes, 1048576);
     ck_assert_uint_eq(c->fcgi_threads, 10);
-    config_free(c);
+    config_unref(c);
 }
 END_TEST
 
@@ -240,7 +240,7 @@ START_TEST(addresses)
     memcpy(long_path + 17 + 107, "\"\n", 3);
     expect_fault(long_path, 1, "107 bytes");
     memcpy(long_path + 17 + 106, "\"\n", 3);
-    config_free(load(long_path));
+    config_unref(load(long_path));
 
     expect_fault("control = \"127.0.0.1:6379\"", 1, "never on TCP");
     expect_fault("control = \"/run/control.sock\"", 1, "unix:PATH");
@@ -257,11 +257,11 @@ START_TEST(addresses)
     ck_assert_uint_eq(c->listen.count, 2);
     ck_assert_str_eq(c->listen.items[1], "[::1]:80");
     ck_assert_ptr_null(c->listen.items[2]);
-    config_free(c);
+    config_unref(c);
     c = load("listen = \"unix:/one\"\n");
     ck_assert_uint_eq(c->listen.count, 1);
     ck_assert_str_eq(c->listen.items[0], "unix:/one");
-    config_free(c);
+    config_unref(c);
 }
 END_TEST
 
@@ -276,7 +276,7 @@ START_TEST(relative_paths_count_from_the_file)
     snprintf(expected, sizeof expected, "unix:%s/./c.sock", directory);
     ck_assert_str_eq(c->control, expected);
     ck_assert_str_eq(c->fcgi_listen, "unix:/abs");
-    config_free(c);
+    config_unref(c);
 }
 END_TEST
 
@@ -285,7 +285,7 @@ START_TEST(modes_and_pages)
     struct config *c = load("socket_mode = 0666\npage = \"/x/y.html?z\"\n");
     ck_assert_uint_eq(c->socket_mode, 0666);
     ck_assert_str_eq(c->page, "/x/y.html?z");
-    config_free(c);
+    config_unref(c);
     expect_fault("socket_mode = 0888", 1, "octal");
     expect_fault("socket_mode = 01777", 1, "octal");
     expect_fault("socket_mode = \"-1\"", 1, "octal");
@@ -311,7 +311,7 @@ START_TEST(origins)
     ck_assert_uint_eq(config_for_channel(c, "y", 1)->origins.count, 0);
     ck_assert_uint_eq(config_for_channel(c, "z", 1)->origins.count, 2);
     ck_assert_str_eq(config_for_channel(c, "z", 1)->origins.items[1], "*.b.example");
-    config_free(c);
+    config_unref(c);
     expect_fault("origins = \"*\"", 1, "labels");
     expect_fault("\norigins = {\"https://a\", \"null\"}", 2, "any");
     expect_fault("origins = {\"https://a/\"}", 1, "expected");
@@ -335,7 +335,7 @@ START_TEST(the_first_section_that_matches_holds)
     ck_assert_uint_eq(config_for_channel(c, "shop/7/x", 8)->message_limit, 1000);
     ck_assert_uint_eq(config_for_channel(c, "shop/7/x", 8)->inbound, INBOUND_ECHO);
     ck_assert_uint_eq(config_for_channel(c, "never", 5)->message_limit, 1000);
-    config_free(c);
+    config_unref(c);
 }
 END_TEST
 
@@ -343,7 +343,7 @@ START_TEST(the_top_level_holds_wherever_it_stands)
 {
     struct config *c = load("channel \"a\" { mode = require }\nmessage_limit = 7\n");
     ck_assert_uint_eq(config_for_channel(c, "a", 1)->message_limit, 7);
-    config_free(c);
+    config_unref(c);
 }
 END_TEST
 
@@ -351,12 +351,12 @@ START_TEST(unlisted)
 {
     struct config *c = load("channel \"a/*\" { }\n");
     ck_assert_ptr_eq(config_for_channel(c, "b", 1), &c->channel);
-    config_free(c);
+    config_unref(c);
     c = load("unlisted = refuse\nchannel \"a/*\" { }\n");
     ck_assert_ptr_null(config_for_channel(c, "b", 1));
     ck_assert_ptr_nonnull(config_for_channel(c, "a/b", 3));
     ck_assert_ptr_null(config_for_channel(c, "a/b/c", 5));
-    config_free(c);
+    config_unref(c);
 }
 END_TEST
 
@@ -391,7 +391,7 @@ START_TEST(unknown_and_doubled_options)
     expect_fault("origins = {\"any\"}\norigins = {\"any\"}\n", 2, "twice");
     expect_fault("channel \"a\" {\n mode = accept\n mode = accept\n}\n", 3, "twice");
     expect_fault("origins = {\"any\"}\norigins += {\"https://a\"}\n", 2, "");
-    config_free(load("mode = accept\nchannel \"a\" { mode = require }\nchannel \"b\" { mode = require }\n"));
+    config_unref(load("mode = accept\nchannel \"a\" { mode = require }\nchannel \"b\" { mode = require }\n"));
 }
 END_TEST
 
@@ -425,7 +425,7 @@ START_TEST(nothing_is_expanded)
     struct config *c = load("page = \"/a$b{c\"\nsocket_group = '${x}'\n");
     ck_assert_str_eq(c->page, "/a$b{c");
     ck_assert_str_eq(c->socket_group, "${x}");
-    config_free(c);
+    config_unref(c);
 }
 END_TEST
 
@@ -446,7 +446,7 @@ START_TEST(files_of_other_systems)
     struct config *c = load("threads = 2\r\n\r\n# comment\r\nchannel \"a\" {\r\n  mode = require\r\n}\r\n");
     ck_assert_uint_eq(c->threads, 2);
     ck_assert_uint_eq(config_for_channel(c, "a", 1)->mode, MODE_REQUIRE);
-    config_free(c);
+    config_unref(c);
     expect_fault("threads = 2\r\n\r\nthreds = 3\r\n", 3, "threds");
     expect_fault("\xef\xbb\xbfthreads = 2\n", 1, "");
 }
@@ -461,7 +461,7 @@ START_TEST(comments_and_quotes)
     ck_assert_str_eq(c->page, "/a#b//c/*d");
     ck_assert_str_eq(c->socket_group, "it is { = \"");
     ck_assert_uint_eq(config_for_channel(c, "a{b", 3)->mode, MODE_REQUIRE);
-    config_free(c);
+    config_unref(c);
 }
 END_TEST
 
@@ -483,7 +483,7 @@ START_TEST(what_is_no_configuration)
     ck_assert_ptr_nonnull(strstr(why, "1 MiB"));
     struct config *c = load_bytes(text, len - 1);
     ck_assert_ptr_nonnull(c);
-    config_free(c);
+    config_unref(c);
     memset(text, '{', len - 1);
     ck_assert_ptr_null(load_bytes(text, len - 1));
     free(text);
@@ -512,7 +512,7 @@ START_TEST(no_bytes_bring_it_down)
         struct config *c = load_bytes(text, len);
         ck_assert(c != NULL || why[0] != '\0');
         ck_assert_ptr_null(strchr(why, '\n'));
-        config_free(c);
+        config_unref(c);
     }
 }
 END_TEST
@@ -532,7 +532,7 @@ START_TEST(the_sample_says_the_defaults)
     FILE *f = open_memstream(&text, &len);
     config_print_sample(f);
     fclose(f);
-    config_free(load(text)); /* all of it is comments */
+    config_unref(load(text)); /* all of it is comments */
     uncomment(text);
     struct config *said = load(text);
     struct config *none = config_load(NULL, why, sizeof why);
@@ -543,8 +543,8 @@ START_TEST(the_sample_says_the_defaults)
     }
     ck_assert_uint_eq(said->section_count, 1);
     ck_assert_str_eq(said->control, none->control);
-    config_free(said);
-    config_free(none);
+    config_unref(said);
+    config_unref(none);
     free(text);
 }
 END_TEST

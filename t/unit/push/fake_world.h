@@ -301,7 +301,7 @@ static inline void end_world(void)
     for (int i = 0; i < SHARDS; i++)
         mailbox_fini(&boxes[i]);
     loop_fini(&hub_loop);
-    config_free(config);
+    config_unref(config);
     buf_fini(&told);
     /* every message is accounted for */
     ck_assert_uint_eq(atomic_load(&world.mail_bytes), 0);

@@ -176,7 +176,7 @@ static void finish(void)
     websocket_free(ws);
     loop_fini(&loop);
     mailbox_fini(&hub_box);
-    config_free(config);
+    config_unref(config);
     ck_assert_uint_eq(atomic_load(&world.clients), 0);
     ck_assert_uint_eq(atomic_load(&world.mail_bytes), 0);
     ck_assert_uint_eq(atomic_load(&shard.out_bytes), 0);
