@@ -11,12 +11,13 @@ packages() {
     interop) echo nodejs npm redis-tools python3 python3-websockets python3-redis ;;
     browser) echo nodejs npm chromium ;;
     compose) echo docker.io docker-compose iptables debootstrap python3 python3-websockets ;;
-    package) echo debootstrap dpkg-dev debhelper fakeroot lintian systemd python3 python3-websockets ;;
-    dropin) echo nginx php-fpm openssl curl python3 python3-websockets ;;
+    deb) echo dpkg-dev debhelper ;;
+    package) echo debootstrap dpkg-dev lintian ;;
+    dropin) echo nginx php-fpm php-redis openssl curl iproute2 procps systemd python3 python3-websockets ;;
     docs) echo nginx php-cli php-redis nodejs npm python3 python3-redis python3-websockets curl ;;
     lint) echo binutils clang clang-format clang-tidy cppcheck shellcheck git ;;
     *)
-        echo "install-deps: no group '$1' (build run check interop browser compose package dropin docs lint)" >&2
+        echo "install-deps: no group '$1' (build run check interop browser compose deb package dropin docs lint)" >&2
         exit 2
         ;;
     esac

@@ -520,7 +520,8 @@ START_TEST(inner_locations_are_not_outside)
     ck_assert_int_eq(get(f.site, "/_wspush_page/", NULL), 404);
     ck_assert_int_eq(get(f.site, "/x/../_wspush_page/test.html", NULL), 404);
     ck_assert_int_eq(get(f.site, "/%5fwspush_page/test.html", NULL), 404);
-    ck_assert(serves(f.site, "/@wspush_worker", NULL, "page"));
+    ck_assert_int_eq(get(f.site, "/_wspush_worker", NULL), 404);
+    ck_assert_int_eq(upgrade(f.site, "/_wspush_worker", NULL), 404);
     ck_assert_int_eq(http_stub_count(f.worker), 0);
     ck_assert_int_eq(get(f.site, "/wspush/static/../../nginx.pid", NULL),
                      200); /* a channel's page, not the file */
@@ -706,10 +707,9 @@ START_TEST(access_rules)
         "snippets/wspush-page.conf; }\n"
         "location ^~ /no-post/ { limit_except GET { deny all; } include snippets/wspush-page.conf; }\n"
         "location ^~ /right/ {\n"
-        "  error_page 418 = @right_worker;\n  recursive_error_pages on;\n  if ($wspush_push) { return 418; "
-        "}\n"
+        "  if ($wspush_push) { rewrite ^ /_right_worker last; }\n"
         "  deny all;\n  return 200 page;\n}\n"
-        "location @right_worker { deny all; include snippets/wspush-worker.conf; }\n";
+        "location = /_right_worker { internal; deny all; include snippets/wspush-worker.conf; }\n";
     static const char http[] =
         "server {\n  listen 127.0.0.1:@PORT@;\n  server_name denied.example;\n  deny all;\n"
         "  include snippets/wspush-server.conf;\n"
@@ -755,13 +755,12 @@ START_TEST(limits_are_429)
     static const char server[] =
         "limit_conn_status 429;\nlimit_req_status 429;\n"
         "location ^~ /two/ {\n"
-        "  error_page 418 = @two;\n  recursive_error_pages on;\n  if ($wspush_push) { return 418; }\n  "
-        "return 200 page;\n}\n"
-        "location @two { limit_conn all_two 2; include snippets/wspush-worker.conf; }\n"
+        "  if ($wspush_push) { rewrite ^ /_two last; }\n  return 200 page;\n}\n"
+        "location = /_two { internal; limit_conn all_two 2; include snippets/wspush-worker.conf; }\n"
         "location ^~ /rare/ {\n"
-        "  error_page 418 = @rare;\n  recursive_error_pages on;\n  if ($wspush_push) { return 418; }\n  "
-        "return 200 page;\n}\n"
-        "location @rare { limit_req zone=rare burst=1 nodelay; include snippets/wspush-worker.conf; }\n";
+        "  if ($wspush_push) { rewrite ^ /_rare last; }\n  return 200 page;\n}\n"
+        "location = /_rare { internal; limit_req zone=rare burst=1 nodelay; include "
+        "snippets/wspush-worker.conf; }\n";
     static const char http[] = "limit_conn_zone $server_name zone=all_two:1m;\n"
                                "limit_req_zone $server_name zone=rare:1m rate=1r/m;\n";
     struct front f =
