@@ -146,7 +146,7 @@ static void announce(struct parent *p)
     const char *path = settings_path(p->named);
     char state[128];
     if (!p->was_ready)
-        log_info("ready: FastCGI on %s, processes %zu, threads %zu in each", config->fcgi_listen,
+        log_info("ready: FastCGI on %s, processes %zu, threads %zu in each", p->started->fcgi_listen,
                  (size_t)config->fcgi_processes, (size_t)config->fcgi_threads);
     else if (p->fresh)
         log_info("SIGHUP: from now on %s holds", path ? path : "what the defaults say");
@@ -165,7 +165,9 @@ static void take_signals(struct parent *p)
     while (read(p->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
             stop(p);
-        } else if (info.ssi_signo == SIGHUP && !p->stopping) {
+        } else if (info.ssi_signo == SIGHUP && p->stopping) {
+            log_info("SIGHUP: too late, this is going away");
+        } else if (info.ssi_signo == SIGHUP) {
             p->reload = p->ready_is_due = true;
             service_notify_reloading();
         }

@@ -46,7 +46,8 @@ struct entrance {
 
 struct daemon {
     const char *config_path; /* NULL: none was named */
-    struct config *config;   /* one hold */
+    struct config *config;   /* in force; one hold */
+    struct config *started;  /* what it was started with; one hold */
     struct world world;
     struct worker *workers;
     struct mailbox **mail;
@@ -341,7 +342,7 @@ static void reload(struct daemon *d)
         notify(d, "READY=1");
         return;
     }
-    config_log_held_back(d->config, config, path ? path : "the defaults", at_start);
+    config_log_held_back(d->started, config, path ? path : "the defaults", at_start);
     take_config(d, config);
 }
 
@@ -447,6 +448,7 @@ static void tear_down(struct daemon *d)
     free(d->mail);
     free(d->shards);
     config_unref(d->config);
+    config_unref(d->started);
 }
 
 /* ---- the whole ---- */
@@ -478,6 +480,7 @@ int main(int argc, char **argv)
     log_init("wspushd", LOG_LEVEL_INFO);
     d.config_path = arguments.config;
     d.config = read_config(&arguments);
+    d.started = config_ref(d.config);
     log_set_level((enum log_level)d.config->log_level);
     atomic_store(&d.world.max_clients, client_room(d.config, d.config->threads));
     open_sockets(&d);

@@ -389,7 +389,8 @@ static bool is_set_by(const char *lines, const char *line)
     return false;
 }
 
-/* The first configuration, but for what these lines set. */
+/* The first configuration, but for what these lines set. It is there at once: half a file is a configuration,
+ * too. */
 static void write_config(const char *lines)
 {
     char text[4096];
@@ -397,7 +398,8 @@ static void write_config(const char *lines)
     for (const char *p = first_config; *p; p += strcspn(p, "\n") + 1)
         if (!is_set_by(lines, p))
             len += (size_t)snprintf(text + len, sizeof text - len, "%.*s\n", (int)strcspn(p, "\n"), p);
-    site_write_file(site, "wspush.conf", text);
+    site_write_file(site, "wspush.conf.new", text);
+    ck_assert_int_eq(rename(site_path(site, "wspush.conf.new"), site_path(site, "wspush.conf")), 0);
 }
 
 /* The first configuration, changed by these lines, holds when this returns. */
@@ -613,7 +615,7 @@ END_TEST
 
 /* ---- under traffic ---- */
 
-enum { CLIENTS = 8, RELOADS = 15, REQUESTS_BETWEEN = 40 };
+enum { CLIENTS = 8, RELOADS = 30, REQUESTS_BETWEEN = 40 };
 
 struct client {
     pthread_t thread;
