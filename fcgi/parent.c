@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "base/service.h"
 #include "generation.h"
 #include "settings.h"
@@ -255,13 +256,28 @@ static int start(struct parent *p)
     return p->signal_fd < 0 || p->bell_fd < 0 ? -1 : 0;
 }
 
+/* The listener is open, and the children connect to the worker's socket only. What is left to do with files
+ * is to read the configuration anew, and to remove the socket. */
+static void confine(const struct listen_socket *listener, const char *named)
+{
+    struct sandbox sandbox;
+    sandbox_init(&sandbox);
+    sandbox_allow_program(&sandbox, SANDBOX_READ);
+    sandbox_allow_beside(&sandbox, named ? named : SETTINGS_FILE, SANDBOX_READ);
+    if (listener->is_unix && !listener->inherited)
+        sandbox_allow_beside(&sandbox, listener->path, SANDBOX_REMOVE);
+    log_info("%s", sandbox_enter(&sandbox));
+}
+
 int parent_run(struct config *config, const char *named, struct listen_socket *listener)
 {
     struct parent p = {.started = config, .named = named, .listener = listener, .ready_is_due = true};
-    if (start(&p) == 0)
+    if (start(&p) == 0) {
+        confine(listener, named);
         bring_up(&p, config);
-    else
+    } else {
         log_error("can't watch signals: %s", strerror(errno));
+    }
     if (p.count == 0) {
         listen_close(listener);
         return 1;

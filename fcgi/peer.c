@@ -19,11 +19,19 @@
 
 enum { GROUPS_MAX = 256, OVERFLOW_ID = 65534 };
 
-static void add_user(struct peer_rule *rule, const char *name)
+static struct {
+    uid_t users[PEER_USERS_MAX - 2];
+    size_t count;
+} nginx;
+
+void peer_find_users(void)
 {
-    const struct passwd *entry = getpwnam(name);
-    if (entry && rule->user_count < PEER_USERS_MAX)
-        rule->users[rule->user_count++] = entry->pw_uid;
+    static const char *const names[PEER_USERS_MAX - 2] = {"www-data", "nginx"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const struct passwd *entry = getpwnam(names[i]);
+        if (entry)
+            nginx.users[nginx.count++] = entry->pw_uid;
+    }
 }
 
 void peer_rule_make(struct peer_rule *rule, const struct listen_socket *listener, const struct config *config)
@@ -33,8 +41,8 @@ void peer_rule_make(struct peer_rule *rule, const struct listen_socket *listener
         .is_unix = listener->is_unix, .group = getegid(), .proxies = &config->trusted_proxies};
     rule->users[rule->user_count++] = 0;
     rule->users[rule->user_count++] = geteuid();
-    add_user(rule, "www-data");
-    add_user(rule, "nginx");
+    for (size_t i = 0; i < nginx.count; i++)
+        rule->users[rule->user_count++] = nginx.users[i];
     if (listener->is_unix && stat(listener->path, &st) == 0)
         rule->group = st.st_gid;
 }

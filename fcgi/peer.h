@@ -22,6 +22,9 @@ struct peer_rule {
     const struct string_list *proxies; /* of a TCP listener, besides loopback */
 };
 
+/* Looks up the users that nginx has, for all rules made from now on: once, before the sandbox, in which
+ * nobody reads /etc/passwd. */
+void peer_find_users(void);
 /* The rule for this listener, from what is true now. */
 void peer_rule_make(struct peer_rule *rule, const struct listen_socket *listener,
                     const struct config *config);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/service.h"
 #include "parent.h"
+#include "peer.h"
 #include "settings.h"
 
 enum { EXIT_USAGE = 2, BACKLOG = 511 };
@@ -91,6 +92,7 @@ static int serve(struct config *config, const char *named)
                                      .group = own_group ? config->socket_group : "www-data",
                                      .group_may_fail = !own_group,
                                      .backlog = BACKLOG};
+    peer_find_users();
     if (listen_open(&listener, config->fcgi_listen, &options, why, sizeof why) < 0) {
         log_error("%s", why);
         return EXIT_FAILURE;

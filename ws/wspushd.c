@@ -17,6 +17,7 @@
 #include "base/config.h"
 #include "base/listen.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "base/service.h"
 #include "control/control.h"
 #include "engine/memory.h"
@@ -472,6 +473,26 @@ static void run(struct daemon *d)
         pthread_join(d->workers[i].thread, NULL);
 }
 
+static void allow_closing(struct sandbox *s, const struct listen_socket *l)
+{
+    if (l->is_unix && !l->inherited)
+        sandbox_allow_beside(s, l->path, SANDBOX_REMOVE);
+}
+
+/* Everything is open. What is left to do with files is to read the configuration anew, and to remove the
+ * sockets. */
+static void confine(const struct daemon *d)
+{
+    struct sandbox sandbox;
+    sandbox_init(&sandbox);
+    sandbox_allow_program(&sandbox, SANDBOX_READ);
+    sandbox_allow_beside(&sandbox, d->config_path ? d->config_path : default_config, SANDBOX_READ);
+    allow_closing(&sandbox, &d->control_socket);
+    for (size_t i = 0; i < d->entrance_count; i++)
+        allow_closing(&sandbox, &d->entrances[i].socket);
+    log_info("%s", sandbox_enter(&sandbox));
+}
+
 int main(int argc, char **argv)
 {
     static struct daemon d;
@@ -493,6 +514,7 @@ int main(int argc, char **argv)
         fail("cannot watch the control socket");
     open_entrances(&d);
     start_watchdog(&d);
+    confine(&d);
     run(&d);
     tear_down(&d);
     log_info("done");

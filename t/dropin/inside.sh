@@ -152,7 +152,11 @@ same third
 
 # ---- wspush comes ----
 echo "- wspush installed, nothing included"
-make --no-print-directory BUILD="$build" PREFIX=/usr install >"$tmp/install.log" 2>&1 || { fail "make install"; cat "$tmp/install.log"; exit 1; }
+make --no-print-directory BUILD="$build" PREFIX=/usr install >"$tmp/install.log" 2>&1 || {
+    fail "make install"
+    cat "$tmp/install.log"
+    exit 1
+}
 systemd-sysusers wspush.conf >>"$tmp/install.log" 2>&1
 systemd-tmpfiles --create wspush.conf >>"$tmp/install.log" 2>&1
 check "Debian's own files in /etc/nginx are as they were" debian_is_untouched

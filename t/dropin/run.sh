@@ -6,7 +6,7 @@
 # /etc/nginx, port 443 and /run/wspush are the real paths, and the machine's own are neither read nor touched. What is left there
 # of /etc/nginx is what the package nginx-common brought, not what this machine made of it. Needs root.
 set -eu
-limit=300 # seconds, for all of it
+limit=600 # seconds, for all of it
 
 if [ $# -ne 1 ] || [ ! -x "$1/wspushd" ]; then
     echo "usage: t/dropin/run.sh BUILD, after make" >&2
@@ -29,7 +29,8 @@ trap '[ -z "$inside" ] || kill -s TERM "$inside" 2>/dev/null || :; rm -rf "$tmp"
 trap 'exit 130' INT TERM HUP
 
 # ---- Debian's /etc/nginx ----
-# The files as the installed package brought them, as dpkg's checksums say; where one was changed since, all from the package anew.
+# The files as the installed package brought them, as dpkg's checksums say; where one was changed since, all from the package
+# anew.
 dpkg-query -W -f '${Conffiles}\n' nginx-common | awk '$1 ~ "^/etc/nginx/" { print $2 "  " $1 }' >"$tmp/sums"
 mkdir "$tmp/debian"
 if md5sum --status -c "$tmp/sums"; then

@@ -118,12 +118,12 @@ static long long memory_of_children(void)
     long long total = 0;
     for (size_t n = children(pids); n-- > 0;) {
         char path[64];
-        long long size, resident = 0;
+        long long size, resident, shared;
         snprintf(path, sizeof path, "/proc/%d/statm", (int)pids[n]);
         char *text = site_read_file(path, NULL);
-        ck_assert(text && sscanf(text, "%lld %lld", &size, &resident) == 2);
+        ck_assert(text && sscanf(text, "%lld %lld %lld", &size, &resident, &shared) == 3);
         free(text);
-        total += resident * sysconf(_SC_PAGESIZE);
+        total += (resident - shared) * sysconf(_SC_PAGESIZE);
     }
     return total;
 }
