@@ -152,7 +152,7 @@ run: ## install what is missing, build, and serve http://127.0.0.1:8080/test/ (P
 	@exec conf/run.sh $(BUILD) $(PORT)
 
 install-deps: ## install every Debian package that a target may need
-	@conf/install-deps.sh build run check interop browser compose package dropin docs lint
+	@conf/install-deps.sh build run check interop browser compose deb package dropin docs lint
 
 layers: ## no room includes a room above it
 	@t/layers.sh
@@ -165,7 +165,7 @@ clean: ## remove what was built
 	rm -rf build
 
 help: ## this list
-	@sed -n 's/^\([a-z][a-z %-]*\):.*## /\1\t/p' Makefile | expand -t 28
+	@sed -n 's/^\([a-z][a-z %-]*\):.*## /\1\t/p' Makefile conf/install.mk | expand -t 28
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 .SECONDARY:

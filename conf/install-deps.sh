@@ -10,11 +10,11 @@ packages() {
     check) echo nginx check libsubunit-dev ;;
     interop) echo nodejs npm redis-tools python3 python3-websockets python3-redis ;;
     browser) echo nodejs npm chromium ;;
-    compose) echo docker.io docker-compose iptables debootstrap python3 python3-websockets ;;
+    compose) echo docker.io docker-compose iptables iproute2 debootstrap python3 python3-websockets ;;
     deb) echo dpkg-dev debhelper ;;
     package) echo debootstrap dpkg-dev lintian ;;
     dropin) echo nginx php-fpm php-redis openssl curl iproute2 procps systemd python3 python3-websockets ;;
-    docs) echo nginx php-cli php-redis nodejs npm python3 python3-redis python3-websockets curl ;;
+    docs) echo nginx php-cli php-fpm php-redis nodejs npm redis-tools python3 python3-redis python3-websockets docker-compose curl openssl iproute2 procps ;;
     lint) echo binutils clang clang-format clang-tidy cppcheck shellcheck git ;;
     *)
         echo "install-deps: no group '$1' (build run check interop browser compose deb package dropin docs lint)" >&2
@@ -28,6 +28,9 @@ present() {
     case $1 in
     npm | git | make | gcc) command -v "$1" >/dev/null 2>&1 && return 0 ;;
     nodejs) command -v node >/dev/null 2>&1 && return 0 ;;
+    # Docker's own packages are removed when Debian's come.
+    docker.io) command -v dockerd >/dev/null 2>&1 && return 0 ;;
+    docker-compose) { command -v docker-compose || docker compose version; } >/dev/null 2>&1 && return 0 ;;
     esac
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }

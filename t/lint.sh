@@ -39,4 +39,8 @@ verdict clang-tidy
 make --no-print-directory build/wspushd >/dev/null && build/wspushd --options | diff -u conf/wspush.conf -
 verdict "conf/wspush.conf (build/wspushd --options >conf/wspush.conf)"
 
+make --no-print-directory all library >/dev/null &&
+    t/hardening.sh build/wspushd build/wspush-fcgi build/wsctl build/libwspush.so.0
+verdict hardening
+
 exit $bad
