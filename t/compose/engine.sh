@@ -9,7 +9,7 @@
 engine_pid=        # unshare, whose child is dockerd
 engine_before=     # iptables-save before dockerd
 engine_forward=    # net.ipv4.ip_forward before
-engine_had_bridge= # whether docker0 was there before
+engine_devices=    # network devices before
 engine_had_key=    # whether /etc/docker/key.json was
 
 # engine_answers: whether an engine can be used here. Sets DOCKER_HOST to it: docker-compose 1.29 doesn't know contexts. An engine on
@@ -38,7 +38,7 @@ engine_start() {
     mkdir -p "$dir"
     engine_before=$(iptables-save 2>/dev/null)
     engine_forward=$(</proc/sys/net/ipv4/ip_forward)
-    engine_had_bridge=$([ ! -e /sys/class/net/docker0 ] || echo yes)
+    engine_devices=$(ls /sys/class/net)
     engine_had_key=$([ ! -e /etc/docker/key.json ] || echo yes)
     # cgroupfs: systemd would be told process numbers that are none outside.
     setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc \
@@ -80,15 +80,18 @@ engine_stop() {
 }
 
 engine_restore_network() {
-    local table line
-    [ -n "$engine_had_bridge" ] || ip link delete docker0 2>/dev/null || :
+    local table line device
+    for device in /sys/class/net/docker0 /sys/class/net/br-????????????; do
+        device=${device##*/}
+        grep -qxF "$device" <<<"$engine_devices" || ip link delete "$device" 2>/dev/null || :
+    done
     # Rules and chains that dockerd has made, which all bear its name or its bridges'.
     iptables-save 2>/dev/null | while read -r line; do
         case $line in
         '*'*) table=${line#'*'} ;;
         -A*DOCKER* | -A*docker0* | -A*' br-'*)
             # shellcheck disable=SC2086 # the words of a rule
-            grep -qxF -- "$line" <<<"$engine_before" || iptables -t "$table" -D ${line#-A } 2>/dev/null
+            grep -qxF -- "$line" <<<"$engine_before" || iptables -t "$table" -D ${line#-A } 2>/dev/null || :
             ;;
         esac
     done
@@ -97,7 +100,7 @@ engine_restore_network() {
         '*'*) table=${line#'*'} ;;
         ':DOCKER'*)
             line=${line%% *}
-            grep -q "^$line " <<<"$engine_before" || iptables -t "$table" -X "${line#:}" 2>/dev/null
+            grep -q "^$line " <<<"$engine_before" || iptables -t "$table" -X "${line#:}" 2>/dev/null || :
             ;;
         esac
     done

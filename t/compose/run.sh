@@ -39,6 +39,7 @@ chmod 711 "$work" # what is mounted from it is read by uid 10001
 clone=$work/wspush-test-$$ # its name is the project's
 composes=()
 checks=
+counted=
 
 # shellcheck disable=SC2317 # called by trap
 end() {
@@ -53,6 +54,7 @@ end() {
         take_back
     fi
     rm -rf "$work"
+    [ -n "$counted" ] || echo "0 passed, 1 failed" # it did not come so far
 }
 # From an engine that was here before us.
 # shellcheck disable=SC2317,SC2086 # called by trap; a command and its arguments
@@ -130,11 +132,12 @@ for command in "${composes[@]}"; do
     wait $shown # it prints the rest
     passed=$((passed + $(grep -c '^ok ' "$work/out" || :)))
     failed=$((failed + $(grep -c '^FAIL ' "$work/out" || :)))
-    if [ $status -ne 0 ] || ! grep -q '^end$' "$work/out"; then
+    if [ $status -ne 0 ]; then
         echo "FAIL  $command: the checks ended with status $status before their end"
         failed=$((failed + 1))
     fi
     (cd "$clone" && timeout 60 $command down -v --remove-orphans >/dev/null 2>&1) || :
 done
+counted=yes
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ] && [ $passed -gt 0 ]

@@ -55,7 +55,7 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME="$
 export WSPUSH_TMP="$tmp" WSPUSH_TOP="$top" WSPUSH_PHP="php$php"
 export CURL_CA_BUNDLE=/etc/ssl/certs/www.example.com.pem NODE_EXTRA_CA_CERTS=/etc/ssl/certs/www.example.com.pem
 export PYTHONDONTWRITEBYTECODE=1 REDISCLI_HISTFILE=/dev/null
-unset WSPUSH_SOCKET WSPUSH_RUN http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NODE_OPTIONS
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL WSPUSH_SOCKET WSPUSH_RUN http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NODE_OPTIONS
 mkdir "$HOME"
 echo silent >"$HOME/.curlrc" # as on a terminal: no progress
 python3 -s t/docs/run.py

@@ -10,7 +10,7 @@ set -eu
 
 here=t/docs
 build=${1:-build}
-limit=170 # seconds, for everything
+limit=240 # seconds, for everything
 
 if [ ! -x conf/run.sh ] || [ ! -x "$build/wspushd" ]; then
     echo "usage: $here/run.sh BUILD, from the root of the repository, after make" >&2

@@ -23,7 +23,7 @@ if [ "$1" = --inside ]; then
     pivot_root . old
     umount -l /old
     exec env -i container=wspush-package PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-        /lib/systemd/systemd --log-target=null --show-status=no </dev/null >/dev/null 2>&1
+        /lib/systemd/systemd --log-target=journal --show-status=no </dev/null >/dev/null 2>&1
 fi
 
 root=$1

@@ -18,7 +18,7 @@ value() { # PROPERTY UNIT
 push() { # TEXT
     python3 -I t/package/push.py ws://127.0.0.1/chat/room1 "$1" wsctl send chat/room1 "$1"
 }
-through() { # HELD COMMAND ...
+through() { # HELD LOST COMMAND ...
     python3 -I t/package/through.py "$@"
 }
 sockets() {
@@ -53,14 +53,13 @@ CapEff: 0000000000000000
 CapBnd: 0000000000000000
 NoNewPrivs: 1
 Seccomp: 2"
-    check "$unit: Landlock as well" sh -c "journalctl -u $unit | grep -q 'confined by Landlock'"
+    check "$unit: Landlock as well" sh -c "journalctl -u $unit | grep -q ': confined by Landlock'"
     check "$unit: it said what it serves" sh -c "journalctl -u $unit | grep -q 'ready:'"
 done
-check "room for as many clients as the unit says" sh -c "journalctl -u wspushd | grep -qE 'room for 5[0-9]{5} clients'"
 
 # ---- reload ----
 echo 'message_limit = 10' >>$config
-check "systemctl reload, both: nobody notices" through open systemctl reload wspushd wspush-fcgi
+check "systemctl reload, both: nobody notices" through open 0 systemctl reload wspushd wspush-fcgi
 check "and the configuration holds" no push "more than ten bytes"
 echo 'threads = lots' >>$config
 check "a faulty configuration: reload says no" no systemctl reload wspushd
@@ -73,8 +72,8 @@ systemctl reload wspushd wspush-fcgi
 
 # ---- restart, and worse ----
 before=$(sockets)
-check "systemctl restart, both: the open one is told 1001, nobody is refused" through 1001 systemctl restart wspushd wspush-fcgi
-check "SIGKILL: nobody is refused" through 1006 systemctl kill -s KILL wspushd wspush-fcgi
+check "systemctl restart, both: the open one is told 1001, others wait" through 1001 1 systemctl restart wspushd wspush-fcgi
+check "SIGKILL: others wait" through 1006 2 systemctl kill -s KILL wspushd wspush-fcgi
 check "the worker was restarted, by itself" same "$(value NRestarts wspushd)" 1
 check "and the responder" same "$(value NRestarts wspush-fcgi)" 1
 check "the sockets are the same ones" same "$(sockets)" "$before"
@@ -118,7 +117,7 @@ check "a HOST:PORT listener, by a line in wspushd.socket" systemctl restart wspu
 check "serves" within 5 python3 -I t/package/push.py ws://127.0.0.1:8001/x "by TCP" wsctl send x "by TCP"
 check "beside nginx's" push "by nginx"
 sed -i '/^[a-z]/d' $config
-systemctl restart wspushd
+systemctl restart wspushd 2>/dev/null
 check "a socket that wspush.conf does not name: the worker says so and does not serve" within 5 \
     sh -c "journalctl -u wspushd -n 20 | grep -q 'service manager has opened 127.0.0.1:8001'"
 rm -r /run/systemd/system/wspushd.socket.d
@@ -130,11 +129,12 @@ check "serves" within 5 push back
 cp /tmp/faulty.conf $config
 check "a faulty configuration: restart says no" no systemctl restart wspushd
 starts() {
-    journalctl -u wspushd -o cat | grep -c '^Starting'
+    journalctl -u wspushd -o cat | grep -c '^Starting '
 }
 before=$(starts)
-sleep 2
+sleep 2 # two or three times RestartSec
 check "it is not tried again and again" same "$(starts)" "$before"
+check "which the journal would show" [ "$before" -gt 5 ]
 sed -i '/^[a-z]/d' $config
 check "mended" systemctl restart wspushd
 check "serves" within 5 push mended
@@ -149,7 +149,7 @@ check "serves" within 5 push started
 
 # ---- upgrade, remove, purge ----
 before=$(sockets)
-check "upgrade under traffic: the open one is told 1001, nobody is refused" through 1001 apt-get -q -y install ./next.deb
+check "upgrade under traffic: the open one is told 1001, others wait" through 1001 1 apt-get -q -y install ./next.deb
 check "the new version runs" same "$(wsctl info | tr -d '\r' | sed -n 's/^wspush_version: *//p')" "$(dpkg-deb -f next.deb Version)"
 check "on the same sockets" same "$(sockets)" "$before"
 check "all units are up" same "$(all is-active)" active

@@ -3,8 +3,9 @@
 #
 #   dist       `make dist`, on the host, in a repository of its own with this tree as its only commit
 #   build      in a bare Debian with what Build-Depends names: `make`, `make deb`, `make install`, as an ordinary user
-#   site       in a bare Debian with nginx and no init: the package installed, used, upgraded, removed, purged
-#   booted     the same Debian with systemd as its first process: the units themselves
+#   site       in a bare Debian with nginx and no init: the package installed, used, upgraded, removed, purged (site.sh); the
+#              daemons by hand and under a service manager that is a test (manager.py)
+#   booted     the same Debian with systemd as its first process: the units themselves (booted.sh)
 #
 # The package is built in the bare Debian, and not on the host, so that Build-Depends is seen to be enough and the result to be
 # that release's.
@@ -60,49 +61,64 @@ tar -C "$tmp/src" --strip-components=1 -xf "$work/tree.tar.gz"
 version=$(cat "$tmp/src/VERSION")
 (cd "$tmp/src" && "$top/t/package/dist.sh" "$work") </dev/null
 
-# ---- build ----
-stage "build"
+# ---- the two Debians ----
 new_root "$tmp/build"
-in_root "$tmp/build" apt-get -q update >"$tmp/apt.log" 2>&1 || { tail -n 20 "$tmp/apt.log"; exit 1; }
+in_root "$tmp/build" apt-get -q update >"$tmp/apt.log" 2>&1 || {
+    tail -n 20 "$tmp/apt.log"
+    exit 1
+}
 cp -a "$tmp/build/var/lib/apt/lists" "$tmp/lists"
 mkdir -p "$tmp/build/control/debian"
 cp "$tmp/src/conf/debian/control" "$tmp/build/control/debian/"
+new_root "$tmp/site"
+(
+    install_in "$tmp/site" nginx python3-minimal python3-websockets gcc libc6-dev pkg-config libhiredis-dev >"$tmp/site.out" 2>&1
+) &
+site=$!
 in_root "$tmp/build" apt-get -q -y build-dep --no-install-recommends /control >"$tmp/apt.log" 2>&1 || {
     tail -n 20 "$tmp/apt.log"
     exit 1
 }
+
+# ---- build ----
+stage "build"
 mkdir "$tmp/build/home/builder"
 cp "$work/wspush-$version.tar.gz" t/package/build.sh t/package/say.sh "$tmp/build/home/builder/"
 chown -R 1000:1000 "$tmp/build/home/builder"
-in_root "$tmp/build" setpriv --reuid 1000 --regid 1000 --clear-groups env HOME=/home/builder sh -c 'cd && ./build.sh' </dev/null
+in_root "$tmp/build" setpriv --reuid 1000 --regid 1000 --clear-groups env HOME=/home/builder sh -c 'cd && ./build.sh'
 cp "$tmp"/build/home/builder/out/*.deb "$work/"
 deb=$(ls "$work/wspush_${version}_"*.deb)
 next=$(ls "$work"/wspush_*test_*.deb)
 check "lintian has no error" lintian --fail-on error --allow-root "$deb"
 
-# ---- site ----
-stage "site"
-new_root "$tmp/site"
-install_in "$tmp/site" nginx python3-minimal python3-websockets gcc libc6-dev pkg-config
+# ---- site and booted ----
+wait $site || {
+    cat "$tmp/site.out"
+    exit 1
+}
 mkdir "$tmp/site/src"
 cp -a "$tmp/src/t" "$tmp/src/static" "$tmp/src/docs" "$tmp"/src/*.md "$tmp/site/src/"
 cp "$deb" "$tmp/site/src/wspush.deb"
 cp "$next" "$tmp/site/src/next.deb"
 # What the package needs comes first, so that what it brings itself can be told apart.
 check "its Depends can be had" in_root "$tmp/site" apt-get -q -y --no-install-recommends satisfy "$(dpkg-deb -f "$deb" Depends)"
-install_in "$tmp/site" libhiredis-dev # for a static program
 rm "$tmp/site/etc/resolv.conf"
-mkdir "$tmp/booted"
+mkdir -m 755 "$tmp/booted"
 tar -C "$tmp/site" --one-file-system -cf - . | tar -C "$tmp/booted" -xf -
+rm "$tmp/booted/usr/sbin/policy-rc.d"
+
 # A network of its own: Debian's default site is on port 80, and nobody else is to see it.
 touch "$tmp/net"
 unshare --net="$tmp/net" ip link set lo up
 alone="nsenter --net=$tmp/net"
-in_root "$tmp/site" /src/t/package/site.sh
-in_root "$tmp/site" python3 -I /src/t/package/manager.py /usr/sbin
-
-# ---- booted ----
+# Both wait more than they work, so they do it at the same time.
+{
+    in_root "$tmp/site" /src/t/package/site.sh || echo "FAIL  site.sh ended with status $?"
+} >"$tmp/site.out" 2>&1 &
+site=$!
 stage "booted"
-rm "$tmp/booted/usr/sbin/policy-rc.d"
 t/package/boot.sh "$tmp/booted" /src/t/package/booted.sh
+stage "site, which ran meanwhile"
+wait $site
+cat "$tmp/site.out"
 stage "the end"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # t/package/site.sh: in a bare Debian with nginx and no init, in a network of its own. The package is installed, looked at, used,
-# upgraded, removed, installed again and purged; the daemons are started by hand. In /src: this tree's tests, wspush.deb, next.deb.
+# upgraded, removed, installed again and purged; the daemons are started by hand, and by manager.py. In /src: this tree's tests,
+# wspush.deb, next.deb.
 set -eu
 cd /src
 # shellcheck source=t/package/say.sh
@@ -11,8 +12,11 @@ responder=
 apt() {
     apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-confold "$@"
 }
-daemons() {
-    grep -alsE '^/usr/sbin/(wspush|nginx)' /proc/[0-9]*/cmdline
+daemons() { # that run in here; there are others in /proc
+    for process in /proc/[0-9]*; do
+        if [ "$(stat -L -c %d:%i "$process/root")" = "$(stat -c %d:%i /)" ] && grep -aE '^/usr/sbin/(wspush|nginx)' "$process/cmdline"; then return 0; fi
+    done 2>/dev/null
+    return 1
 }
 # All that is there but what apt and dpkg keep about any package, caches, and what lives in memory.
 everything() {
@@ -25,11 +29,12 @@ say_log() {
     return 1
 }
 
-# nginx makes directories when it is first run.
+# nginx makes directories when it is first run, and a pid file even when it only looks at its configuration.
 nginx
 within 10 test -s /run/nginx.pid
 nginx -s stop 2>/dev/null
 within 10 test ! -e /run/nginx.pid
+nginx -t 2>/dev/null
 everything >/tmp/before
 cp /etc/passwd /tmp/passwd
 cp /etc/group /tmp/group
@@ -163,11 +168,14 @@ shown() { # WORDS OF nm
 }
 shown -D "$library.so.0" >/tmp/shown
 check "libwspush.so shows what wspush.h declares, and nothing else" same "$(cat /tmp/shown)" \
-    "$(grep -oE '\bwspush_[a-z_]+\(' /usr/include/wspush.h | tr -d '(' | LC_ALL=C sort -u)"
+    "$(grep -v typedef /usr/include/wspush.h | grep -oE '\bwspush_[a-z_]+\(' | tr -d '(' | LC_ALL=C sort -u)"
 check "which is all that libwspush.a shows" same "$(shown -g "$library.a")" "$(cat /tmp/shown)"
 
-# ---- upgrade ----
+# ---- under a service manager ----
 stop
+python3 -I t/package/manager.py /usr/sbin || echo "FAIL  manager.py ended with status $?"
+
+# ---- upgrade ----
 echo 'log_level = debug' >>/etc/wspush/wspush.conf
 cp /etc/wspush/wspush.conf /tmp/mine.conf
 check "upgrade" apt install ./next.deb
