@@ -43,7 +43,7 @@ objects      = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
 up_to        = $(if $(filter $(1),$(ROOMS)),$(shell echo "$(ROOMS)" | sed 's/\b$(1)\b.*/$(1)/'),$(1))
 reverse      = $(if $(1),$(call reverse,$(wordlist 2,99,$(1))) $(firstword $(1)))
 LIBS_base   := -lconfuse -lnettle -lsystemd
-LIBS_wire   := -lwslay
+LIBS_wire   := -lwslay -lz
 LIBS_worker := $(LIBS_base) $(LIBS_wire)
 LIBS_client := -lhiredis
 LIBS_check  := $(shell pkg-config --libs check 2>/dev/null || echo -lcheck -lsubunit -lrt -lm)
@@ -96,7 +96,7 @@ $(foreach r,$(ROOMS) client,$(eval $(call unit_rule,$(r))))
 $(BUILD)/t/system/test_%: $(BUILD)/obj/t/system/test_%.o $(SYSTEM_LIB) $(call room,base)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_check) $(LIBS_base)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_check) $(LIBS_base) -lz
 
 .PHONY: tests check check-asan check-tsan check-interop check-browser check-compose check-package check-dropin check-docs
 tests: $(PROGRAMS) $(UNIT_BIN) $(SYSTEM_BIN)

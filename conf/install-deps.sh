@@ -5,7 +5,7 @@ set -eu
 
 packages() {
     case $1 in
-    build) echo gcc make libc6-dev pkg-config libfcgi-dev libwslay-dev nettle-dev libhiredis-dev libconfuse-dev uthash-dev libsystemd-dev ;;
+    build) echo gcc make libc6-dev pkg-config libfcgi-dev libwslay-dev zlib1g-dev nettle-dev libhiredis-dev libconfuse-dev uthash-dev libsystemd-dev ;;
     run) echo nginx ;;
     check) echo nginx check libsubunit-dev ;;
     interop) echo nodejs npm redis-tools python3 python3-websockets python3-redis ;;

@@ -488,14 +488,23 @@ START_TEST(a_refusal_opens_no_tunnel)
 }
 END_TEST
 
-/* No extension and no subprotocol is agreed on that the worker does not speak. */
-START_TEST(offers_are_not_taken)
+/* What is agreed on: nothing that was not asked for, and what the configuration has. */
+START_TEST(what_is_agreed_on)
 {
-    begin(NULL);
-    struct wsclient *c =
-        wsclient_connect(site_ws(site), "/test/",
-                         "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
-                         "Sec-WebSocket-Protocol: chat, superchat\r\n");
+    static const char both[] = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+                               "Sec-WebSocket-Protocol: chat, superchat\r\n";
+    begin("subprotocols = {\"superchat\"}\nchannel \"plain\" { deflate = off subprotocols = {} }\n");
+    struct wsclient *c = wsclient_open(site_ws(site), "/test/");
+    ck_assert_ptr_null(wsclient_header(c, "Sec-WebSocket-Extensions"));
+    ck_assert_ptr_null(wsclient_header(c, "Sec-WebSocket-Protocol"));
+    wsclient_free(c);
+    c = wsclient_connect(site_ws(site), "/test/", both);
+    ck_assert(wsclient_accepted(c));
+    ck_assert_str_eq(wsclient_header(c, "Sec-WebSocket-Extensions"),
+                     "permessage-deflate; server_no_context_takeover; client_no_context_takeover");
+    ck_assert_str_eq(wsclient_header(c, "Sec-WebSocket-Protocol"), "superchat");
+    wsclient_free(c);
+    c = wsclient_connect(site_ws(site), "/plain/", both);
     ck_assert(wsclient_accepted(c));
     ck_assert_ptr_null(wsclient_header(c, "Sec-WebSocket-Extensions"));
     ck_assert_ptr_null(wsclient_header(c, "Sec-WebSocket-Protocol"));
@@ -952,7 +961,7 @@ int main(void)
     tcase_add_test(tc, methods_and_protocols);
     tcase_add_test(tc, a_refusal_is_the_end);
     tcase_add_test(tc, a_refusal_opens_no_tunnel);
-    tcase_add_test(tc, offers_are_not_taken);
+    tcase_add_test(tc, what_is_agreed_on);
     tc = tcase(suite, "names");
     tcase_add_test(tc, bad_channel_paths);
     tcase_add_test(tc, spellings_of_a_channel);

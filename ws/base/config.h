@@ -29,6 +29,7 @@ struct string_list {
 #define OPTION_MEMBER_ADDRESS      char *
 #define OPTION_MEMBER_LIST         struct string_list
 #define OPTION_MEMBER_IPS          struct string_list
+#define OPTION_MEMBER_TOKENS       struct string_list
 #define OPTION_MEMBER_ADDRESSES    struct string_list
 #define OPTION_MEMBER_CHOICE       uint64_t
 
@@ -61,6 +62,7 @@ struct config {
 enum { UNLISTED_SERVE, UNLISTED_REFUSE };
 enum { POST_OFF, POST_OPEN };
 enum { MODE_ACCEPT, MODE_REQUIRE };
+enum { DEFLATE_OFF, DEFLATE_ON };
 enum { INBOUND_INBOX, INBOUND_ECHO, INBOUND_PUBLISH, INBOUND_OFF };
 
 /* Reads `path`, or the defaults where it is NULL. Relative socket paths count from the file's directory.

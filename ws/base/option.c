@@ -125,6 +125,15 @@ static const char *ip_fault(const char *text)
     return strcmp(spelled, text) == 0 ? NULL : "expected an IP address in its usual spelling (RFC 5952)";
 }
 
+/* RFC 9110 section 5.6.2. */
+static const char *token_fault(const char *text)
+{
+    bool ok = *text != '\0';
+    for (const char *p = text; *p; p++)
+        ok &= isalnum((unsigned char)*p) || strchr("!#$%&'*+-.^_`|~", *p) != NULL;
+    return ok ? NULL : "expected a token, such as chat or v1.example: letters, digits, some signs, no spaces";
+}
+
 static const char *unix_address_fault(const char *text)
 {
     if (strncmp(text, "unix:", 5) != 0)
@@ -141,6 +150,7 @@ bool option_value_ok(const struct option *o, const char *text, char *why, size_t
     case OPTION_UNIX_ADDRESS: fault = unix_address_fault(text); break;
     case OPTION_ORIGINS: fault = origin_entry_fault(text); break;
     case OPTION_IPS: fault = ip_fault(text); break;
+    case OPTION_TOKENS: fault = token_fault(text); break;
     case OPTION_URI: fault = uri_fault(text); break;
     case OPTION_STRING:
     case OPTION_LIST: break;

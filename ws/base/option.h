@@ -25,6 +25,7 @@ enum option_type {
     OPTION_LIST,
     OPTION_ORIGINS,
     OPTION_IPS,
+    OPTION_TOKENS,
     OPTION_ADDRESSES
 };
 enum option_scope { OPTION_PROCESS, OPTION_CHANNEL };

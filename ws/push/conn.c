@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "push/shard.h"
+#include "wire/deflate_offer.h"
 
 enum { READ_A_TURN = 64 * 1024 };
 
@@ -267,6 +268,16 @@ static bool over_bounds(const struct conn *c, size_t more)
            (c->out.bytes + more > c->config->out_limit || c->out.count >= c->config->out_messages);
 }
 
+/* The form in which this client gets it. A window of N bits is enough for a message of at most 2^N bytes. */
+static struct msg *form_for(const struct conn *c, struct msg *m)
+{
+    bool data = m->opcode == WEBSOCKET_TEXT || m->opcode == WEBSOCKET_BINARY;
+    if (!c->deflate_bits || !data || m->len < c->config->deflate_min ||
+        (c->deflate_bits < DEFLATE_BITS_MAX && m->len > (size_t)1 << c->deflate_bits))
+        return m;
+    return msg_compressed(m, c->shard->ws, (int)c->config->deflate_level);
+}
+
 void conn_push(struct conn *c, struct msg *m)
 {
     if (c->state != CONN_OPEN || c->io.reaping) {
@@ -274,7 +285,8 @@ void conn_push(struct conn *c, struct msg *m)
             shard_receipt_left(c->shard, m, c->client, OUTCOME_CLOSED);
         return;
     }
-    size_t len = msg_frame_len(m);
+    struct msg *form = form_for(c, m);
+    size_t len = msg_frame_len(form);
     if (over_bounds(c, len))
         write_queue(c);
     if (!c->io.reaping && over_bounds(c, len))
@@ -284,8 +296,9 @@ void conn_push(struct conn *c, struct msg *m)
             shard_receipt_left(c->shard, m, c->client, c->too_slow ? OUTCOME_DROPPED : OUTCOME_CLOSED);
         return;
     }
-    queue(c, m);
+    queue(c, form);
     stats_add(&c->shard->stats, STAT_deliveries, 1);
+    stats_add(&c->shard->stats, STAT_deliveries_compressed, form != m);
     if (c->out.bytes > c->config->out_slow && !c->slow_since) {
         c->slow_since = c->shard->loop->now;
         conn_reckon(c);

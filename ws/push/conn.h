@@ -70,7 +70,9 @@ struct conn {
     uint16_t close_code; /* with which it ends, for the records */
     uint8_t state;       /* enum conn_state */
     uint8_t pongs;       /* in the queue */
-    bool opened;         /* it has been OPEN */
+    uint8_t
+        deflate_bits; /* log2 of the window that it has for compressed messages; 0: none are sent or taken */
+    bool opened;      /* it has been OPEN */
     bool over_unix;
     bool close_received;
     bool shut; /* our side is shut down */

@@ -120,7 +120,8 @@ void conn_take_frames(struct conn *c, const uint8_t *bytes, size_t len)
 {
     static const struct websocket_events events = {on_message, on_ping, on_pong, on_close};
     uint64_t messages = c->msgs_in;
-    int r = websocket_feed(c->shard->ws, &c->partial, bytes, len, c->config->message_limit, &events, c);
+    struct websocket_rules rules = {.limit = c->config->message_limit, .deflate = c->deflate_bits};
+    int r = websocket_feed(c->shard->ws, &c->partial, bytes, len, &rules, &events, c);
     if (c->pinged) {
         c->pinged = 0;
         conn_reckon(c); /* the next ping may be due before the pong was */

@@ -142,10 +142,14 @@ static int judge(struct conn *c, struct http_request *r, char channel[CHANNEL_NA
     return atomic_load(&world->clients) > atomic_load(&world->max_clients) ? -ERR_FULL : 0;
 }
 
-static void ask_hub(struct conn *c, const struct http_request *r, const char *channel, size_t len)
+static void ask_hub(struct conn *c, struct http_request *r, const char *channel, size_t len)
 {
     struct handshake *h = c->handshake;
     struct buf text = {0};
+    if (c->config->deflate == DEFLATE_OFF)
+        r->deflate.bits = 0;
+    c->deflate_bits = r->deflate.bits;
+    r->protocol = http_choose_protocol(r, (const char *const *)c->config->subprotocols.items);
     http_add_switching(&text, r);
     h->answer = buf_failed(&text) ? NULL : msg_new_raw(text.data, text.len);
     buf_fini(&text);

@@ -13,6 +13,7 @@ static struct msg *allocate(const void *payload, size_t len)
     if (!m)
         return NULL;
     atomic_init(&m->refs, 1);
+    atomic_init(&m->compressed, NULL);
     m->opcode = 0;
     m->header_len = 0;
     m->receipt = 0;
@@ -22,16 +23,49 @@ static struct msg *allocate(const void *payload, size_t len)
     return m;
 }
 
-struct msg *msg_new(struct websocket *ws, enum websocket_opcode opcode, const void *payload, size_t len)
+static struct msg *make(struct websocket *ws, enum websocket_opcode opcode, bool compressed,
+                        const void *payload, size_t len)
 {
     struct msg *m = allocate(payload, len);
     if (!m)
         return NULL;
     uint8_t header[WEBSOCKET_HEADER_MAX];
     m->opcode = (uint8_t)opcode;
-    m->header_len = (uint8_t)websocket_header(ws, opcode, len, header);
+    m->header_len = (uint8_t)websocket_header(ws, opcode, compressed, len, header);
     memcpy(m->room + sizeof m->room - m->header_len, header, m->header_len);
     return m;
+}
+
+struct msg *msg_new(struct websocket *ws, enum websocket_opcode opcode, const void *payload, size_t len)
+{
+    return make(ws, opcode, false, payload, len);
+}
+
+/* NULL where it would not be shorter, or there is no memory. */
+static struct msg *compress(const struct msg *m, struct websocket *ws, int level)
+{
+    struct buf bytes = {0};
+    struct msg *compressed = NULL;
+    websocket_compress(ws, level, m->payload, m->len, &bytes);
+    if (!buf_failed(&bytes) && bytes.len < m->len)
+        compressed = make(ws, (enum websocket_opcode)m->opcode, true, bytes.data, bytes.len);
+    if (compressed)
+        compressed->receipt = m->receipt;
+    buf_fini(&bytes);
+    return compressed;
+}
+
+/* Two threads that come at the same time both do the work; the first one's result stays. */
+struct msg *msg_compressed(struct msg *m, struct websocket *ws, int level)
+{
+    struct msg *known = atomic_load_explicit(&m->compressed, memory_order_acquire);
+    if (known)
+        return known;
+    struct msg *made = compress(m, ws, level);
+    if (atomic_compare_exchange_strong(&m->compressed, &known, made ? made : m))
+        return made ? made : m;
+    msg_unref(made);
+    return known;
 }
 
 struct msg *msg_new_raw(const void *bytes, size_t len)
@@ -64,8 +98,12 @@ struct msg *msg_new_close(struct websocket *ws, unsigned code, const char *reaso
 
 void msg_unref(struct msg *m)
 {
-    if (m && atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) == 1)
-        free(m);
+    if (!m || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    struct msg *compressed = atomic_load_explicit(&m->compressed, memory_order_relaxed);
+    if (compressed != m)
+        msg_unref(compressed);
+    free(m);
 }
 
 size_t msg_id_format(struct msg_id id, char out[MSG_ID_TEXT_MAX])

@@ -1,7 +1,7 @@
 /*
- * A message: one immutable block of payload with the header of its plain WebSocket frame right before it,
- * encoded once and shared by reference among all queues of all threads. Control frames and HTTP answers are
- * messages too, without an id.
+ * A message: one immutable block of payload with the header of its WebSocket frame right before it, encoded
+ * once and shared by reference among all queues of all threads; and its compressed form, where a recipient
+ * takes that. Control frames and HTTP answers are messages too, without an id.
  */
 #ifndef WSPUSH_PUSH_MSG_H
 #define WSPUSH_PUSH_MSG_H
@@ -21,9 +21,10 @@ struct msg_id {
 
 struct msg {
     atomic_uint refs;
-    uint8_t opcode;     /* enum websocket_opcode; 0 for raw bytes */
-    uint8_t header_len; /* of the frame header that ends where the payload begins */
-    uint64_t receipt;   /* whose sender wants to know when it was handed over; 0: nobody */
+    _Atomic(struct msg *) compressed; /* NULL: not tried; itself: does not pay */
+    uint8_t opcode;                   /* enum websocket_opcode; 0 for raw bytes */
+    uint8_t header_len;               /* of the frame header that ends where the payload begins */
+    uint64_t receipt;                 /* whose sender wants to know when it was handed over; 0: nobody */
     size_t len;
     uint8_t room[WEBSOCKET_HEADER_MAX];
     uint8_t payload[];
@@ -32,6 +33,9 @@ struct msg {
 /* Text or binary, or a control frame of at most 125 bytes. The bytes are copied. NULL when there is no
  * memory. One reference is the caller's. */
 struct msg *msg_new(struct websocket *ws, enum websocket_opcode opcode, const void *payload, size_t len);
+/* The same message as a compressed frame, or itself where that is not shorter. Made by whoever needs it
+ * first, and shared from then on; lives as long as `m`. */
+struct msg *msg_compressed(struct msg *m, struct websocket *ws, int level);
 /* Bytes that go out as they are. */
 struct msg *msg_new_raw(const void *bytes, size_t len);
 /* A close frame; `reason` is cut to what fits. Code 0: an empty one. */

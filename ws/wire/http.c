@@ -46,20 +46,39 @@ static struct http_text trim(const char *data, size_t len)
     return (struct http_text){data, len};
 }
 
+/* Takes the next item off a comma-separated list; false at its end. */
+static bool next_item(struct http_text *list, struct http_text *item)
+{
+    if (!list->len)
+        return false;
+    const char *comma = memchr(list->data, ',', list->len);
+    size_t len = comma ? (size_t)(comma - list->data) : list->len;
+    size_t skip = comma ? len + 1 : len;
+    *item = trim(list->data, len);
+    list->data += skip;
+    list->len -= skip;
+    return true;
+}
+
 /* Whether the comma-separated list has the token, in any letter case. */
 static bool list_has(struct http_text list, const char *token)
 {
-    while (list.len) {
-        const char *comma = memchr(list.data, ',', list.len);
-        size_t len = comma ? (size_t)(comma - list.data) : list.len;
-        struct http_text item = trim(list.data, len);
+    struct http_text item;
+    while (next_item(&list, &item))
         if (text_is(&item, token))
             return true;
-        size_t skip = comma ? len + 1 : len;
-        list.data += skip;
-        list.len -= skip;
-    }
     return false;
+}
+
+/* Items of RFC 9110's lists may be empty. */
+static bool is_token_list(struct http_text list)
+{
+    struct http_text item;
+    while (next_item(&list, &item))
+        for (size_t i = 0; i < item.len; i++)
+            if (!is_token_char(item.data[i]))
+                return false;
+    return true;
 }
 
 /* uri-host [ ":" port ], by its characters (RFC 3986 section 3.2): no user, path, space or quote. */
@@ -136,6 +155,14 @@ static int take_single(struct http_text *to, struct http_text value, int error)
     return 0;
 }
 
+static int take_protocols(struct http_request *r, struct http_text value)
+{
+    if (r->protocol_count == HTTP_PROTOCOLS_MAX || !is_token_list(value))
+        return -ERR_HTTP_SYNTAX;
+    r->protocols[r->protocol_count++] = value;
+    return 0;
+}
+
 static int take_header(struct header_state *s, const struct http_text *name, struct http_text value)
 {
     struct http_request *r = s->request;
@@ -157,6 +184,10 @@ static int take_header(struct header_state *s, const struct http_text *name, str
         r->upgrade_websocket |= list_has(value, "websocket");
     else if (text_is(name, "connection"))
         r->connection_upgrade |= list_has(value, "upgrade");
+    else if (text_is(name, "sec-websocket-protocol"))
+        return take_protocols(r, value);
+    else if (text_is(name, "sec-websocket-extensions"))
+        deflate_take_offer(value.data, value.len, &r->deflate);
     else if (text_is(name, "accept"))
         r->accepts_event_stream |= list_has(value, "text/event-stream");
     else if (text_is(name, "transfer-encoding") || (text_is(name, "content-length") && !text_is(&value, "0")))
@@ -236,6 +267,27 @@ int http_parse_upgrade(const void *head, size_t len, struct http_request *out)
 
 /* ---- answers ---- */
 
+/* Names of subprotocols are compared as they are (RFC 6455 section 11.5). */
+static bool is_known(const struct http_text *name, const char *const *known)
+{
+    for (; known && *known; known++)
+        if (strlen(*known) == name->len && memcmp(*known, name->data, name->len) == 0)
+            return true;
+    return false;
+}
+
+struct http_text http_choose_protocol(const struct http_request *request, const char *const *known)
+{
+    for (size_t i = 0; i < request->protocol_count; i++) {
+        struct http_text list = request->protocols[i];
+        struct http_text item;
+        while (next_item(&list, &item))
+            if (item.len && is_known(&item, known))
+                return item;
+    }
+    return (struct http_text){NULL, 0};
+}
+
 void http_add_switching(struct buf *out, const struct http_request *request)
 {
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -250,6 +302,14 @@ void http_add_switching(struct buf *out, const struct http_request *request)
     buf_adds(out, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                   "Sec-WebSocket-Accept: ");
     buf_add(out, accept, sizeof accept);
+    if (request->protocol.data) {
+        buf_adds(out, "\r\nSec-WebSocket-Protocol: ");
+        buf_add(out, request->protocol.data, request->protocol.len);
+    }
+    if (request->deflate.bits) {
+        buf_adds(out, "\r\nSec-WebSocket-Extensions: ");
+        deflate_add_answer(out, &request->deflate);
+    }
     buf_adds(out, "\r\n\r\n");
 }
 

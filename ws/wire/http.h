@@ -10,11 +10,14 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "wire/deflate_offer.h"
 
 struct http_text {
     const char *data; /* NULL: the header was not there */
     size_t len;
 };
+
+enum { HTTP_PROTOCOLS_MAX = 8 };
 
 struct http_request {
     struct http_text target; /* as it was sent: path and query */
@@ -26,6 +29,10 @@ struct http_request {
     struct http_text real_ip;
     struct http_text forwarded_proto;
     struct http_text channel;
+    struct http_text protocols[HTTP_PROTOCOLS_MAX]; /* Sec-WebSocket-Protocol, a header each */
+    size_t protocol_count;
+    struct http_text protocol; /* the one that is agreed to; set by the caller */
+    struct deflate_terms deflate;
     bool upgrade_websocket; /* Upgrade lists "websocket" */
     bool connection_upgrade;
     bool accepts_event_stream; /* a browser's EventSource */
@@ -40,7 +47,12 @@ size_t http_head_length(const void *bytes, size_t len, size_t *scanned);
  * version 13. Returns 0, or -ERR_... of errors.def. */
 int http_parse_upgrade(const void *head, size_t len, struct http_request *out);
 
-/* Adds the 101 answer to a parsed request (RFC 6455 section 4.2.2). */
+/* The first subprotocol that the client offers and `known` lists (NULL-terminated, or NULL): the request's
+ * bytes; data NULL: none (RFC 6455 section 4.2.2, /subprotocol/). */
+struct http_text http_choose_protocol(const struct http_request *request, const char *const *known);
+
+/* Adds the 101 answer to a parsed request (RFC 6455 section 4.2.2), with the protocol and deflate that it
+ * says. */
 void http_add_switching(struct buf *out, const struct http_request *request);
 /* Adds the whole answer for -ERR_...: status, the headers that belong to it, the error's text, and `detail`
  * behind it where that is not NULL. The connection closes after it. */

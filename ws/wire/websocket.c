@@ -7,11 +7,13 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/utf8.h"
+#include "wire/deflate.h"
 
 enum { EMPTY_FRAGMENTS_MAX = 1000 };
 
 struct websocket {
     wslay_frame_context_ptr frames;
+    struct deflate *deflate;
     /* what wslay reads from: the rest of one whole frame */
     const uint8_t *in;
     size_t in_len;
@@ -26,12 +28,14 @@ struct websocket_partial {
     struct utf8 utf8;   /* of the unfinished text message */
     size_t checked;     /* payload bytes of `raw` that the UTF-8 check has seen */
     unsigned empty_fragments;
-    uint8_t opcode; /* of the unfinished message; 0: none */
+    uint8_t opcode;  /* of the unfinished message; 0: none */
+    bool compressed; /* so is that message */
 };
 
 /* A frame's header, as far as this module looks at it. */
 struct header {
     bool fin;
+    bool compressed;
     uint8_t opcode;
     uint64_t payload_len;
     size_t size;
@@ -79,6 +83,7 @@ struct websocket *websocket_new(void)
     if (!ws)
         abort();
     start_frames(ws);
+    ws->deflate = deflate_new();
     return ws;
 }
 
@@ -87,14 +92,16 @@ void websocket_free(struct websocket *ws)
     if (!ws)
         return;
     wslay_frame_context_free(ws->frames);
+    deflate_free(ws->deflate);
     free(ws);
 }
 
-size_t websocket_header(struct websocket *ws, enum websocket_opcode opcode, uint64_t payload_len,
-                        uint8_t out[WEBSOCKET_HEADER_MAX])
+size_t websocket_header(struct websocket *ws, enum websocket_opcode opcode, bool compressed,
+                        uint64_t payload_len, uint8_t out[WEBSOCKET_HEADER_MAX])
 {
     static const uint8_t stand_in; /* the payload itself never passes through here */
     struct wslay_frame_iocb frame = {.fin = 1,
+                                     .rsv = compressed ? WSLAY_RSV1_BIT : WSLAY_RSV_NONE,
                                      .opcode = (uint8_t)opcode,
                                      .payload_length = payload_len,
                                      .data = &stand_in,
@@ -104,6 +111,11 @@ size_t websocket_header(struct websocket *ws, enum websocket_opcode opcode, uint
         abort();
     memcpy(out, ws->header, ws->header_len);
     return ws->header_len;
+}
+
+void websocket_compress(struct websocket *ws, int level, const void *payload, size_t len, struct buf *out)
+{
+    deflate_compress(ws->deflate, level, payload, len, out);
 }
 
 bool websocket_close_code_ok(unsigned code)
@@ -118,11 +130,17 @@ static bool is_control(uint8_t opcode)
     return opcode & 0x8;
 }
 
+/* RSV1 says that a message is compressed, on its first frame and nowhere else (RFC 7692 section 6). */
+static int check_reserved_bits(uint8_t byte, bool deflate)
+{
+    uint8_t opcode = byte & 0x0f;
+    bool may_be_compressed = deflate && (opcode == WEBSOCKET_TEXT || opcode == WEBSOCKET_BINARY);
+    return byte & (may_be_compressed ? 0x30 : 0x70) ? -ERR_FRAME_RSV : 0;
+}
+
 static int check_first_byte(uint8_t byte, bool in_message)
 {
     uint8_t opcode = byte & 0x0f;
-    if (byte & 0x70)
-        return -ERR_FRAME_RSV;
     if (opcode > WEBSOCKET_PONG || (opcode > WEBSOCKET_BINARY && opcode < WEBSOCKET_CLOSE))
         return -ERR_FRAME_OPCODE;
     if (is_control(opcode))
@@ -159,16 +177,32 @@ static int read_length(const uint8_t *p, size_t extended, uint64_t *out)
     return 0;
 }
 
+/* What does not compress may even grow a little: so much of a compressed message is taken in. */
+static uint64_t raw_limit(const struct websocket_rules *rules, bool compressed)
+{
+    return compressed ? rules->limit + rules->limit / 8 + 64 : rules->limit;
+}
+
+static int check_size(const struct websocket_partial *partial, const struct websocket_rules *rules,
+                      const struct header *h)
+{
+    bool goes_on = h->opcode == WEBSOCKET_CONTINUATION;
+    uint64_t before = goes_on ? partial->message.len : 0;
+    uint64_t limit = raw_limit(rules, goes_on ? partial->compressed : h->compressed);
+    return !is_control(h->opcode) && h->payload_len > limit - before ? -ERR_MESSAGE_SIZE : 0;
+}
+
 /* Returns 1 with the header, 0 when more bytes are needed, or -ERR_... as soon as a byte condemns the frame.
  */
-static int peek_header(const struct websocket_partial *partial, const uint8_t *p, size_t len, uint64_t limit,
-                       struct header *out)
+static int peek_header(const struct websocket_partial *partial, const uint8_t *p, size_t len,
+                       const struct websocket_rules *rules, struct header *out)
 {
     int r;
     if (len < 1)
         return 0;
-    *out = (struct header){.fin = p[0] & 0x80, .opcode = p[0] & 0x0f};
-    if ((r = check_first_byte(p[0], partial && partial->opcode)) < 0)
+    *out = (struct header){.fin = p[0] & 0x80, .compressed = p[0] & 0x40, .opcode = p[0] & 0x0f};
+    if ((r = check_reserved_bits(p[0], rules->deflate)) < 0 ||
+        (r = check_first_byte(p[0], partial && partial->opcode)) < 0)
         return r;
     if (len < 2)
         return 0;
@@ -178,11 +212,8 @@ static int peek_header(const struct websocket_partial *partial, const uint8_t *p
     size_t extended = len7 == 126 ? 2 : len7 == 127 ? 8 : 0;
     if (len < 2 + extended)
         return 0;
-    if ((r = read_length(p, extended, &out->payload_len)) < 0)
+    if ((r = read_length(p, extended, &out->payload_len)) < 0 || (r = check_size(partial, rules, out)) < 0)
         return r;
-    uint64_t before = partial && !is_control(out->opcode) ? partial->message.len : 0;
-    if (!is_control(out->opcode) && out->payload_len > limit - before)
-        return -ERR_MESSAGE_SIZE;
     out->size = 2 + extended + 4;
     out->mask = p + 2 + extended;
     return len >= out->size;
@@ -193,7 +224,7 @@ static int peek_header(const struct websocket_partial *partial, const uint8_t *p
 struct feed {
     struct websocket *ws;
     struct websocket_partial **partial;
-    uint64_t limit;
+    const struct websocket_rules *rules;
     const struct websocket_events *events;
     void *arg;
 };
@@ -252,12 +283,32 @@ static int control_frame(struct feed *f, const struct header *h)
     return on_close_frame(f, p, len);
 }
 
+/* Expands a compressed message and tells it. */
+static int compressed_message(struct feed *f, enum websocket_opcode opcode, const uint8_t *p, size_t len)
+{
+    int r = deflate_expand(f->ws->deflate, p, len, f->rules->limit, &p, &len);
+    if (r < 0)
+        return r;
+    if (opcode == WEBSOCKET_TEXT && utf8_check(p, len) >= 0)
+        return -ERR_UTF8;
+    return f->events->on_message(f->arg, opcode, p, len);
+}
+
 /* A message of one frame whose payload wslay hands out in one run needs no memory of ours. */
 static int whole_message(struct feed *f, const struct header *h, const uint8_t *p, size_t len)
 {
-    if (h->opcode == WEBSOCKET_TEXT && utf8_check(p, len) >= 0)
+    enum websocket_opcode opcode = (enum websocket_opcode)h->opcode;
+    if (h->compressed)
+        return compressed_message(f, opcode, p, len);
+    if (opcode == WEBSOCKET_TEXT && utf8_check(p, len) >= 0)
         return -ERR_UTF8;
-    return f->events->on_message(f->arg, (enum websocket_opcode)h->opcode, p, len);
+    return f->events->on_message(f->arg, opcode, p, len);
+}
+
+/* Whether its bytes have to be UTF-8 as they come. */
+static bool is_plain_text(uint8_t opcode, bool compressed)
+{
+    return opcode == WEBSOCKET_TEXT && !compressed;
 }
 
 /* Adds a run of payload to the message; the first `seen` bytes of the frame passed the UTF-8 check already.
@@ -266,7 +317,7 @@ static int add_run(struct websocket_partial *m, const uint8_t *p, size_t len, si
 {
     size_t skip = *seen < len ? *seen : len;
     *seen -= skip;
-    if (m->opcode == WEBSOCKET_TEXT && utf8_feed(&m->utf8, p + skip, len - skip) != len - skip)
+    if (is_plain_text(m->opcode, m->compressed) && utf8_feed(&m->utf8, p + skip, len - skip) != len - skip)
         return -ERR_UTF8;
     buf_add_within(&m->message, p, len, ceiling);
     return buf_failed(&m->message) ? -ERR_MEMORY : 0;
@@ -274,15 +325,18 @@ static int add_run(struct websocket_partial *m, const uint8_t *p, size_t len, si
 
 static int finish_message(struct feed *f, struct websocket_partial *m)
 {
-    if (m->opcode == WEBSOCKET_TEXT && !utf8_whole(&m->utf8))
+    if (is_plain_text(m->opcode, m->compressed) && !utf8_whole(&m->utf8))
         return -ERR_UTF8;
     struct buf message = m->message;
     enum websocket_opcode opcode = (enum websocket_opcode)m->opcode;
+    bool compressed = m->compressed;
     buf_init(&m->message);
     m->opcode = 0;
+    m->compressed = false;
     m->utf8 = (struct utf8){0};
     m->empty_fragments = 0;
-    int r = f->events->on_message(f->arg, opcode, message.data, message.len);
+    int r = compressed ? compressed_message(f, opcode, message.data, message.len)
+                       : f->events->on_message(f->arg, opcode, message.data, message.len);
     buf_fini(&message);
     return r;
 }
@@ -292,12 +346,15 @@ static int collect_frame(struct feed *f, const struct header *h, const uint8_t *
     struct websocket_partial *m = need_partial(f);
     if (!m)
         return -ERR_MEMORY;
-    if (h->opcode != WEBSOCKET_CONTINUATION)
+    if (h->opcode != WEBSOCKET_CONTINUATION) {
         m->opcode = h->opcode;
+        m->compressed = h->compressed;
+    }
     if (!h->fin && h->payload_len == 0 && ++m->empty_fragments > EMPTY_FRAGMENTS_MAX)
         return -ERR_EMPTY_FRAGMENTS;
     size_t seen = m->checked;
-    size_t ceiling = h->fin ? m->message.len + (size_t)h->payload_len : (size_t)f->limit;
+    size_t ceiling =
+        h->fin ? m->message.len + (size_t)h->payload_len : (size_t)raw_limit(f->rules, m->compressed);
     uint64_t left = h->payload_len;
     int r;
     m->checked = 0;
@@ -340,8 +397,8 @@ static int take_frame(struct feed *f, const struct header *h, const uint8_t *fra
 /* Checks the text of an unfinished frame as far as it is there. */
 static int check_text_so_far(struct websocket_partial *m, const struct header *h)
 {
-    uint8_t opcode = h->opcode == WEBSOCKET_CONTINUATION ? m->opcode : h->opcode;
-    if (opcode != WEBSOCKET_TEXT)
+    bool goes_on = h->opcode == WEBSOCKET_CONTINUATION;
+    if (!is_plain_text(goes_on ? m->opcode : h->opcode, goes_on ? m->compressed : h->compressed))
         return 0;
     const uint8_t *payload = m->raw.data + h->size;
     size_t have = m->raw.len - h->size;
@@ -366,7 +423,7 @@ static ssize_t fill_raw(struct feed *f, const uint8_t *bytes, size_t len)
     int known;
     if (!m)
         return -ERR_MEMORY;
-    while ((known = peek_header(m, m->raw.data, m->raw.len, f->limit, &h)) == 0 && taken < len)
+    while ((known = peek_header(m, m->raw.data, m->raw.len, f->rules, &h)) == 0 && taken < len)
         buf_add(&m->raw, bytes + taken++, 1);
     if (known < 0)
         return known;
@@ -387,7 +444,7 @@ static ssize_t continue_frame(struct feed *f, const uint8_t *bytes, size_t len)
         return taken;
     struct websocket_partial *m = *f->partial;
     struct header h;
-    int r = peek_header(m, m->raw.data, m->raw.len, f->limit, &h);
+    int r = peek_header(m, m->raw.data, m->raw.len, f->rules, &h);
     if (r <= 0)
         return r < 0 ? r : taken;
     if (m->raw.len < h.size + h.payload_len) {
@@ -411,14 +468,14 @@ static void free_if_at_rest(struct websocket_partial **partial)
 }
 
 int websocket_feed(struct websocket *ws, struct websocket_partial **partial, const uint8_t *bytes, size_t len,
-                   uint64_t limit, const struct websocket_events *events, void *arg)
+                   const struct websocket_rules *rules, const struct websocket_events *events, void *arg)
 {
-    struct feed f = {ws, partial, limit, events, arg};
+    struct feed f = {ws, partial, rules, events, arg};
     int r = 0;
     while (len && r == 0) {
         struct header h;
         bool begun = *partial && (*partial)->raw.len;
-        int known = begun ? 0 : peek_header(*partial, bytes, len, limit, &h);
+        int known = begun ? 0 : peek_header(*partial, bytes, len, rules, &h);
         ssize_t taken;
         if (known < 0) {
             r = known;

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
+
 enum websocket_opcode {
     WEBSOCKET_CONTINUATION = 0x0,
     WEBSOCKET_TEXT = 0x1,
@@ -33,8 +35,10 @@ void websocket_free(struct websocket *ws);
 /* ---- out ---- */
 
 /* Writes the header of an unfragmented, unmasked frame; returns its length. */
-size_t websocket_header(struct websocket *ws, enum websocket_opcode opcode, uint64_t payload_len,
-                        uint8_t out[WEBSOCKET_HEADER_MAX]);
+size_t websocket_header(struct websocket *ws, enum websocket_opcode opcode, bool compressed,
+                        uint64_t payload_len, uint8_t out[WEBSOCKET_HEADER_MAX]);
+/* Adds the payload of a compressed frame (RFC 7692), level 1 to 9. Fails by buf_failed(out). */
+void websocket_compress(struct websocket *ws, int level, const void *payload, size_t len, struct buf *out);
 /* Whether a close frame may carry this code (RFC 6455 section 7.4, IANA's registry up to 1014). */
 bool websocket_close_code_ok(unsigned code);
 
@@ -55,10 +59,16 @@ struct websocket_events {
     int (*on_close)(void *arg, unsigned code, const uint8_t *reason, size_t len);
 };
 
-/* Takes the next bytes of a connection, in pieces of any size. *partial is made and freed here. `limit`
- * bounds a message. Returns 0 when all bytes were taken, -ERR_... for a violation (nothing more may be fed
- * then), or what an event returned. */
+/* What holds for a connection. */
+struct websocket_rules {
+    uint64_t limit; /* bytes of a message, expanded or not */
+    bool deflate;   /* permessage-deflate was agreed on */
+};
+
+/* Takes the next bytes of a connection, in pieces of any size. *partial is made and freed here. Compressed
+ * messages are told expanded. Returns 0 when all bytes were taken, -ERR_... for a violation (nothing more may
+ * be fed then), or what an event returned. */
 int websocket_feed(struct websocket *ws, struct websocket_partial **partial, const uint8_t *bytes, size_t len,
-                   uint64_t limit, const struct websocket_events *events, void *arg);
+                   const struct websocket_rules *rules, const struct websocket_events *events, void *arg);
 
 #endif

@@ -70,6 +70,7 @@ enum {
     LIST,
     ORIGINS,
     IPS,
+    TOKENS,
     ADDRESSES
 };
 enum { PROCESS, CHANNEL };
@@ -319,6 +320,19 @@ START_TEST(origins)
 END_TEST
 
 /* ---- sections ---- */
+
+START_TEST(subprotocols)
+{
+    struct config *c =
+        load("subprotocols = {\"chat\", \"v1.example+json\"}\nchannel \"x\" { subprotocols = {} }\n");
+    ck_assert_str_eq(c->channel.subprotocols.items[1], "v1.example+json");
+    ck_assert_uint_eq(c->sections[0].config.subprotocols.count, 0);
+    config_unref(c);
+    expect_fault("subprotocols = {\"a b\"}\n", 1, "expected a token");
+    expect_fault("subprotocols = {\"\"}\n", 1, "expected a token");
+    expect_fault("subprotocols = {\"a,b\"}\n", 1, "expected a token");
+}
+END_TEST
 
 START_TEST(the_first_section_that_matches_holds)
 {
@@ -580,6 +594,7 @@ int main(void)
     tcase_add_test(tc, relative_paths_count_from_the_file);
     tcase_add_test(tc, modes_and_pages);
     tcase_add_test(tc, origins);
+    tcase_add_test(tc, subprotocols);
     tcase_add_test(tc, the_first_section_that_matches_holds);
     tcase_add_test(tc, the_top_level_holds_wherever_it_stands);
     tcase_add_test(tc, unlisted);

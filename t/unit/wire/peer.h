@@ -29,7 +29,8 @@ struct peer {
 
 static inline int feed(struct peer *p, const void *bytes, size_t len)
 {
-    return websocket_feed(ws, &p->partial, bytes, len, LIMIT, &record_events, &p->record);
+    return websocket_feed(ws, &p->partial, bytes, len, &(struct websocket_rules){.limit = LIMIT},
+                          &record_events, &p->record);
 }
 
 /* Feeds byte by byte; *at says how many bytes went in before the result that is returned. */

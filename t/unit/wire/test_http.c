@@ -86,6 +86,69 @@ START_TEST(the_sample_of_the_rfc)
 }
 END_TEST
 
+/* The client's order decides, over all its headers. */
+START_TEST(the_subprotocol)
+{
+    static const struct {
+        const char *headers, *chosen;
+    } rows[] = {
+        {"", NULL},
+        {"Sec-WebSocket-Protocol: soap\r\n", NULL},
+        {"Sec-WebSocket-Protocol: chat\r\n", "chat"},
+        {"Sec-WebSocket-Protocol: wamp,  chat\r\n", "wamp"},
+        {"Sec-WebSocket-Protocol: soap, ,chat,wamp\r\n", "chat"},
+        {"Sec-WebSocket-Protocol: soap\r\nsec-websocket-protocol: wamp\r\nSec-WebSocket-Protocol: chat\r\n",
+         "wamp"},
+        {"Sec-WebSocket-Protocol: Chat, chatt, cha\r\n", NULL},
+        {"Sec-WebSocket-Protocol:\r\n", NULL},
+    };
+    static const char *const known[] = {"chat", "wamp", NULL};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[600];
+        struct http_request r;
+        snprintf(text, sizeof text, GET HOST_LINE REST "%s\r\n", rows[i].headers);
+        ck_assert_int_eq(parse(text, &r), 0);
+        ck_assert_ptr_null(http_choose_protocol(&r, NULL).data);
+        struct http_text chosen = http_choose_protocol(&r, known);
+        if (rows[i].chosen)
+            expect_text(chosen, rows[i].chosen);
+        else
+            ck_assert_ptr_null(chosen.data);
+    }
+    struct http_request r;
+    struct buf many = {0};
+    ck_assert_int_eq(parse(GET HOST_LINE REST "Sec-WebSocket-Protocol: a b\r\n\r\n", &r), -ERR_HTTP_SYNTAX);
+    ck_assert_int_eq(parse(GET HOST_LINE REST "Sec-WebSocket-Protocol: \"a\"\r\n\r\n", &r), -ERR_HTTP_SYNTAX);
+    buf_adds(&many, GET HOST_LINE REST);
+    for (int i = 0; i <= HTTP_PROTOCOLS_MAX; i++)
+        buf_adds(&many, "Sec-WebSocket-Protocol: a\r\n");
+    buf_adds(&many, "\r\n");
+    ck_assert_int_eq(parse(buf_str(&many), &r), -ERR_HTTP_SYNTAX);
+    buf_fini(&many);
+}
+END_TEST
+
+/* What was agreed on is said, each header once. */
+START_TEST(the_answer_says_what_was_agreed)
+{
+    struct http_request r;
+    struct buf b = {0};
+    ck_assert_int_eq(parse(GET HOST_LINE REST
+                           "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: foo, "
+                           "permessage-deflate; server_max_window_bits=10\r\nSec-WebSocket-Extensions: "
+                           "permessage-deflate\r\n\r\n",
+                           &r),
+                     0);
+    r.protocol = http_choose_protocol(&r, (const char *const[]){"chat", NULL});
+    http_add_switching(&b, &r);
+    ck_assert_ptr_nonnull(
+        strstr(buf_str(&b), "\r\nSec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: "
+                            "permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
+                            "server_max_window_bits=10\r\n\r\n"));
+    buf_fini(&b);
+}
+END_TEST
+
 START_TEST(what_is_absent_is_null)
 {
     struct http_request r;
@@ -623,6 +686,8 @@ int main(void)
     TCase *tc = tcase_create("http");
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, the_sample_of_the_rfc);
+    tcase_add_test(tc, the_subprotocol);
+    tcase_add_test(tc, the_answer_says_what_was_agreed);
     tcase_add_test(tc, what_is_absent_is_null);
     tcase_add_test(tc, methods);
     tcase_add_test(tc, versions_of_http);

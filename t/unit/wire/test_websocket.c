@@ -32,7 +32,7 @@ START_TEST(headers_out)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         uint8_t out[WEBSOCKET_HEADER_MAX];
-        ck_assert_uint_eq(websocket_header(ws, rows[i].opcode, rows[i].len, out), rows[i].size);
+        ck_assert_uint_eq(websocket_header(ws, rows[i].opcode, false, rows[i].len, out), rows[i].size);
         ck_assert_mem_eq(out, rows[i].bytes, rows[i].size);
     }
     check_codec();
@@ -43,7 +43,7 @@ END_TEST
 static void add_our_frame(struct buf *to, enum websocket_opcode opcode, const uint8_t *payload, size_t len)
 {
     uint8_t header[WEBSOCKET_HEADER_MAX];
-    size_t n = websocket_header(ws, opcode, len, header);
+    size_t n = websocket_header(ws, opcode, false, len, header);
     header[1] |= MASKED;
     buf_add(to, header, n);
     buf_add(to, "\x12\x34\xab\xcd", 4);

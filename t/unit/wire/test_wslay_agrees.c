@@ -85,7 +85,8 @@ static int run_ours(struct record *r, const struct buf *stream)
     for (size_t at = 0, n; result == 0 && at < stream->len; at += n) {
         n = 1 + random_below(6000);
         n = n < stream->len - at ? n : stream->len - at;
-        result = websocket_feed(ws, &partial, stream->data + at, n, LIMIT, &events, r);
+        result = websocket_feed(ws, &partial, stream->data + at, n, &(struct websocket_rules){.limit = LIMIT},
+                                &events, r);
     }
     websocket_partial_free(partial);
     websocket_free(ws);
