@@ -448,6 +448,7 @@ static void tear_down(struct daemon *d)
     free(d->workers);
     free(d->mail);
     free(d->shards);
+    addresses_free(d->world.addresses);
     config_unref(d->config);
     config_unref(d->started);
 }
@@ -504,6 +505,7 @@ int main(int argc, char **argv)
     d.started = config_ref(d.config);
     log_set_level((enum log_level)d.config->log_level);
     atomic_store(&d.world.max_clients, client_room(d.config, d.config->threads));
+    d.world.addresses = addresses_new();
     open_sockets(&d);
     make_workers(&d);
     watch_signals(&d);

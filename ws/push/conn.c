@@ -117,10 +117,11 @@ static bool would_pile_up(const struct conn *c)
 static bool may_resume(struct loop *loop, struct io *io)
 {
     struct conn *c = conn_of(io);
+    (void)loop;
     if (c->state == CONN_OPEN && would_pile_up(c))
         return false;
     c->unread_since = 0;
-    c->heard = loop->now;
+    conn_stood_still(c);
     return true;
 }
 
@@ -139,7 +140,7 @@ static void read_some(struct conn *c)
 {
     struct loop *loop = c->shard->loop;
     uint64_t messages = c->msgs_in;
-    ssize_t n = recv(c->io.fd, loop->scratch, READ_A_TURN, 0);
+    ssize_t n = recv(c->io.fd, loop->scratch, conn_may_read(c, READ_A_TURN), 0);
     if (n == 0) {
         on_eof(c);
     } else if (n > 0) {
@@ -175,8 +176,10 @@ static void on_left(void *arg, const struct msg *m, bool written)
                            written       ? OUTCOME_HANDED
                            : c->too_slow ? OUTCOME_DROPPED
                                          : OUTCOME_CLOSED);
-    if (written && (m->opcode == WEBSOCKET_TEXT || m->opcode == WEBSOCKET_BINARY))
+    if (written && (m->opcode == WEBSOCKET_TEXT || m->opcode == WEBSOCKET_BINARY)) {
         c->msgs_out++;
+        c->spoken = c->shard->loop->now;
+    }
 }
 
 static void write_queue(struct conn *c)
@@ -226,7 +229,7 @@ static void flush(struct loop *loop, struct io *io)
     push_owed_pong(c);
     if (c->state > CONN_OPEN)
         leave(c);
-    loop_want(loop, io, outq_empty(&c->out) ? EPOLLIN : EPOLLIN | EPOLLOUT);
+    loop_want(loop, io, (conn_is_quiet(c) ? 0u : EPOLLIN) | (outq_empty(&c->out) ? 0u : EPOLLOUT));
     if (c->state == CONN_ENDED && outq_empty(&c->out) && !c->shut) {
         c->shut = true;
         shutdown(io->fd, SHUT_WR);
@@ -252,14 +255,24 @@ void conn_push_control(struct conn *c, struct msg *take_m)
     msg_unref(take_m);
 }
 
-void conn_end_slow(struct conn *c)
+void conn_is_slow(struct conn *c, size_t bytes, size_t messages)
 {
     size_t before = c->out.bytes;
-    c->too_slow = true;
-    outq_drop_unstarted(&c->out, on_left, c);
+    bool drop = c->config->slow == SLOW_DROP;
+    c->too_slow = true; /* for what now leaves the queue */
+    if (drop)
+        stats_add(&c->shard->stats, STAT_slow_dropped,
+                  outq_drop_oldest(&c->out, bytes, messages, on_left, c));
+    else
+        outq_drop_unstarted(&c->out, on_left, c);
     shard_count_out(c->shard, (int64_t)c->out.bytes - (int64_t)before);
-    stats_add(&c->shard->stats, STAT_slow_closed, 1);
-    conn_fail(c, -ERR_SLOW);
+    if (drop) {
+        c->too_slow = false;
+        c->slow_since = 0;
+    } else {
+        stats_add(&c->shard->stats, STAT_slow_closed, 1);
+        conn_fail(c, -ERR_SLOW);
+    }
 }
 
 static bool over_bounds(const struct conn *c, size_t more)
@@ -289,8 +302,8 @@ void conn_push(struct conn *c, struct msg *m)
     size_t len = msg_frame_len(form);
     if (over_bounds(c, len))
         write_queue(c);
-    if (!c->io.reaping && over_bounds(c, len))
-        conn_end_slow(c);
+    if (!c->io.reaping && over_bounds(c, len)) /* a quarter at a time, so that a message costs O(1) */
+        conn_is_slow(c, c->config->out_limit / 4 * 3, c->config->out_messages / 4 * 3);
     if (c->state != CONN_OPEN || c->io.reaping) {
         if (m->receipt)
             shard_receipt_left(c->shard, m, c->client, c->too_slow ? OUTCOME_DROPPED : OUTCOME_CLOSED);
@@ -364,6 +377,9 @@ static void reap(struct loop *loop, struct io *io)
         handshake_free(c->handshake);
     }
     msg_unref(c->owed_pong);
+    free(c->throttle);
+    if (c->counted)
+        addresses_leave(shard->world->addresses, &c->address);
     timer_clear(&c->timer);
     loop_remove(loop, io);
     close(io->fd);

@@ -16,8 +16,10 @@
 #include "base/buf.h"
 #include "base/config.h"
 #include "loop/loop.h"
+#include "push/addresses.h"
 #include "push/mail.h"
 #include "push/outq.h"
+#include "push/rate.h"
 #include "wire/websocket.h"
 
 struct shard;
@@ -32,10 +34,10 @@ struct handshake {
     struct shared_name *channel;
 };
 
-/* A peer's address. family 0: a Unix socket, without a word of whom. */
-struct address {
-    uint8_t family; /* AF_INET, AF_INET6 or 0 */
-    uint8_t bytes[16];
+/* Where what it may send is limited. */
+struct throttle {
+    struct rate rate;
+    int64_t quiet_until; /* it is not read; 0: it is */
 };
 
 enum { NO_CHANNEL = UINT32_MAX };
@@ -50,10 +52,11 @@ struct conn {
         struct handshake *handshake;       /* until it was opened */
         struct websocket_partial *partial; /* from then on; NULL at rest */
     };
-    struct msg *owed_pong;  /* for the newest of the pings that were too many */
-    uint64_t client;        /* number; 0 until REGISTERING */
-    uint32_t channel;       /* number of its channel, or NO_CHANNEL */
-    uint32_t channel_index; /* among its subscribers */
+    struct throttle *throttle; /* NULL: nothing is limited */
+    struct msg *owed_pong;     /* for the newest of the pings that were too many */
+    uint64_t client;           /* number; 0 until REGISTERING */
+    uint32_t channel;          /* number of its channel, or NO_CHANNEL */
+    uint32_t channel_index;    /* among its subscribers */
     /* monotonic milliseconds; 0: not so */
     int64_t heard;         /* when bytes last came */
     int64_t pinged;        /* a ping is unanswered since */
@@ -61,6 +64,7 @@ struct conn {
     int64_t slow_since;
     int64_t unread_since; /* reading is paused since */
     int64_t end_at;       /* when waiting for the peer ends: for its request, or for its side of the end */
+    int64_t spoken;       /* when a message last went or came */
     int64_t since;        /* Unix milliseconds */
     uint64_t msgs_out;
     uint64_t msgs_in;
@@ -77,7 +81,8 @@ struct conn {
     bool close_received;
     bool shut; /* our side is shut down */
     bool too_slow;
-    bool left; /* the hub knows that it is going */
+    bool left;    /* the hub knows that it is going */
+    bool counted; /* in world->addresses */
     struct address address;
 };
 
@@ -91,8 +96,10 @@ void conn_push(struct conn *c, struct msg *m);
 /* The same for what the protocol itself makes us say, which may pass the bounds (RFC 6455 sections 5.5.1
  * and 5.5.3). */
 void conn_push_control(struct conn *c, struct msg *take_m);
-/* Ends it for being slow: what was not begun to be written is dropped, and the client gets to know why. */
-void conn_end_slow(struct conn *c);
+/* It is too slow. By the option `slow` the oldest messages that wait for it are dropped, until so many bytes
+ * and messages wait at most; or it ends: what was not begun to be written is dropped, and the client gets to
+ * know why. */
+void conn_is_slow(struct conn *c, size_t bytes, size_t messages);
 /* Begins the closing handshake (RFC 6455 section 7.1.2): the close frame goes out behind what is queued. */
 void conn_close(struct conn *c, unsigned code, struct msg *close_frame);
 /* The same with a text of our own. */
@@ -123,9 +130,26 @@ void handshake_free(struct handshake *h);
 
 void conn_take_frames(struct conn *c, const uint8_t *bytes, size_t len);
 
+/* conn_rate.c */
+
+/* How many bytes may be read from it at once. */
+size_t conn_may_read(const struct conn *c, size_t most);
+/* It has said this much: whoever speaks too fast is not read for a while, or ends. */
+void conn_has_said(struct conn *c, uint64_t frames, size_t bytes);
+/* The quiet time is over. */
+void conn_hear_again(struct conn *c);
+/* What is limited may have changed. */
+void conn_set_limits(struct conn *c);
+static inline bool conn_is_quiet(const struct conn *c)
+{
+    return c->state == CONN_OPEN && c->throttle && c->throttle->quiet_until;
+}
+
 /* conn_time.c */
 
 void conn_on_timer(struct timer *t);
+/* It was not read for a while, so its silence proves nothing: its life signs are awaited anew. */
+void conn_stood_still(struct conn *c);
 /* Sets the timer anew after a deadline was moved nearer. */
 void conn_reckon(struct conn *c);
 

@@ -32,6 +32,7 @@ static int on_message(void *arg, enum websocket_opcode opcode, const uint8_t *pa
     if (c->state != CONN_OPEN)
         return c->io.reaping ? WEBSOCKET_STOP : 0;
     c->msgs_in++;
+    c->spoken = c->shard->loop->now;
     stats_add(&c->shard->stats, STAT_messages_in, 1);
     stats_add(&c->shard->stats, STAT_bytes_in, len);
     if (c->config->inbound == INBOUND_OFF)
@@ -120,6 +121,7 @@ void conn_take_frames(struct conn *c, const uint8_t *bytes, size_t len)
 {
     static const struct websocket_events events = {on_message, on_ping, on_pong, on_close};
     uint64_t messages = c->msgs_in;
+    uint64_t frames = websocket_frames_taken(c->shard->ws);
     struct websocket_rules rules = {.limit = c->config->message_limit, .deflate = c->deflate_bits};
     int r = websocket_feed(c->shard->ws, &c->partial, bytes, len, &rules, &events, c);
     if (c->pinged) {
@@ -133,4 +135,5 @@ void conn_take_frames(struct conn *c, const uint8_t *bytes, size_t len)
     if (c->msgs_in != messages)
         c->partial_since = 0;
     watch_partial(c);
+    conn_has_said(c, websocket_frames_taken(c->shard->ws) - frames, len);
 }

@@ -26,6 +26,10 @@ static int64_t open_deadline(const struct conn *c)
     int64_t when = c->pinged ? c->pinged + config->pong_timeout : c->heard + config->ping_interval;
     if (c->unread_since) /* what would prove its life is not read */
         when = c->unread_since + UNREAD_MAX_MS;
+    else if (conn_is_quiet(c))
+        when = c->throttle->quiet_until;
+    if (config->idle_timeout)
+        when = earlier(c->spoken + config->idle_timeout, when);
     when = earlier(after(c->partial_since, config->frame_timeout), when);
     return earlier(after(c->slow_since, config->slow_after), when);
 }
@@ -42,6 +46,13 @@ void conn_reckon(struct conn *c)
         timer_set(&c->shard->loop->timers, &c->timer, when);
 }
 
+void conn_stood_still(struct conn *c)
+{
+    c->heard = c->shard->loop->now;
+    if (c->pinged)
+        c->pinged = c->heard;
+}
+
 static void ping(struct conn *c)
 {
     c->pinged = c->shard->loop->now;
@@ -52,13 +63,17 @@ static void on_open_deadline(struct conn *c, int64_t now)
 {
     const struct channel_config *config = c->config;
     if (c->slow_since && now >= c->slow_since + config->slow_after)
-        conn_end_slow(c);
+        conn_is_slow(c, config->out_slow / 2, SIZE_MAX);
     else if (c->unread_since && now >= c->unread_since + UNREAD_MAX_MS)
         conn_fail(c, -ERR_BUSY);
     else if (c->partial_since && now >= c->partial_since + config->frame_timeout)
         conn_fail(c, -ERR_FRAME_TIMEOUT);
+    else if (config->idle_timeout && now >= c->spoken + config->idle_timeout)
+        conn_close_with(c, 1000, error_text(ERR_IDLE));
     else if (c->unread_since)
         return;
+    else if (conn_is_quiet(c))
+        conn_hear_again(c);
     else if (c->pinged && now >= c->pinged + config->pong_timeout)
         conn_fail(c, -ERR_PONG_TIMEOUT);
     else if (!c->pinged && now >= c->heard + config->ping_interval)

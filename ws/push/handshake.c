@@ -121,6 +121,15 @@ static void refuse(struct conn *c, int error, const char *detail, const struct h
     conn_end(c);
 }
 
+static bool address_has_room(struct conn *c)
+{
+    uint64_t limit = c->shard->config->clients_per_address;
+    if (!limit || !c->address.family)
+        return true;
+    c->counted = addresses_enter(c->shard->world->addresses, &c->address, limit);
+    return c->counted;
+}
+
 /* Every rule for who may come in; 0 or -ERR_..., with *detail where there is more to say. */
 static int judge(struct conn *c, struct http_request *r, char channel[CHANNEL_NAME_MAX + 1],
                  size_t *channel_len, const char **detail)
@@ -139,6 +148,8 @@ static int judge(struct conn *c, struct http_request *r, char channel[CHANNEL_NA
         return -ERR_ORIGIN;
     if (atomic_load(&world->draining))
         return -ERR_DRAINING;
+    if (!address_has_room(c))
+        return -ERR_ADDRESS_FULL;
     return atomic_load(&world->clients) > atomic_load(&world->max_clients) ? -ERR_FULL : 0;
 }
 
@@ -220,6 +231,8 @@ void handshake_done(struct conn *c, uint32_t channel, struct shared_name *name)
     c->partial = NULL;
     c->opened = true;
     c->state = CONN_OPEN;
+    c->spoken = c->shard->loop->now;
+    conn_set_limits(c);
     stats_add(&c->shard->stats, STAT_clients_total, 1);
     msg_ref(h->answer);
     conn_push_control(c, h->answer);

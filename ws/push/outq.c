@@ -90,6 +90,35 @@ void outq_drop_unstarted(struct outq *q, outq_left left, void *arg)
         release_ring(q);
 }
 
+static bool is_data(const struct msg *m)
+{
+    return m->opcode == WEBSOCKET_TEXT || m->opcode == WEBSOCKET_BINARY;
+}
+
+size_t outq_drop_oldest(struct outq *q, size_t bytes, size_t messages, outq_left left, void *arg)
+{
+    uint32_t kept = 0;
+    uint32_t count = q->count;
+    size_t dropped = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct msg *m = *slot(q, i);
+        bool begun = i == 0 && q->offset;
+        if (begun || !is_data(m) || (q->bytes <= bytes && count - dropped <= messages)) {
+            *slot(q, kept++) = m;
+            continue;
+        }
+        q->bytes -= msg_frame_len(m);
+        dropped++;
+        if (left)
+            left(arg, m, false);
+        msg_unref(m);
+    }
+    q->count = kept;
+    if (kept == 0)
+        release_ring(q);
+    return dropped;
+}
+
 static int fill_iov(const struct outq *q, struct iovec iov[IOV_COUNT], size_t *total)
 {
     uint32_t n = q->count < IOV_COUNT ? q->count : IOV_COUNT;

@@ -33,6 +33,10 @@ void outq_fini(struct outq *q, outq_left left, void *arg);
 /* Drops what waits but for a message that is written in part. */
 void outq_drop_unstarted(struct outq *q, outq_left left, void *arg);
 
+/* Drops text and binary messages that were not begun, the oldest first, until no more than so many bytes and
+ * messages wait. Returns how many. */
+size_t outq_drop_oldest(struct outq *q, size_t bytes, size_t messages, outq_left left, void *arg);
+
 /* Adds a message at the end and takes a reference to it. 0, or -1 when there is no memory. */
 int outq_push(struct outq *q, struct msg *m);
 static inline bool outq_empty(const struct outq *q)

@@ -291,6 +291,8 @@ static const struct channel_config *config_of(const struct shard *s, const struc
 static void set_config(struct conn *c, const struct channel_config *config)
 {
     c->config = config;
+    if (c->state == CONN_OPEN)
+        conn_set_limits(c);
     conn_reckon(c);
 }
 

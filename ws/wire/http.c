@@ -323,6 +323,7 @@ static const char *reason_phrase(int status)
     case 406: return "Not Acceptable";
     case 408: return "Request Timeout";
     case 426: return "Upgrade Required";
+    case 429: return "Too Many Requests";
     case 431: return "Request Header Fields Too Large";
     case 503: return "Service Unavailable";
     case 505: return "HTTP Version Not Supported";
@@ -335,6 +336,7 @@ static const char *extra_headers(int status)
     switch (status) {
     case 405: return "Allow: GET\r\n";
     case 426: return "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    case 429: return "Retry-After: 10\r\n";
     case 503: return "Retry-After: 2\r\n";
     default: return "";
     }

@@ -14,6 +14,7 @@ enum { EMPTY_FRAGMENTS_MAX = 1000 };
 struct websocket {
     wslay_frame_context_ptr frames;
     struct deflate *deflate;
+    uint64_t frames_taken;
     /* what wslay reads from: the rest of one whole frame */
     const uint8_t *in;
     size_t in_len;
@@ -382,6 +383,7 @@ static int data_frame(struct feed *f, const struct header *h)
 /* Takes one whole frame. A violation or a stop may leave the frame half read, and wslay's context with it. */
 static int take_frame(struct feed *f, const struct header *h, const uint8_t *frame)
 {
+    f->ws->frames_taken++;
     f->ws->in = frame;
     f->ws->in_len = h->size + (size_t)h->payload_len;
     int r = is_control(h->opcode) ? control_frame(f, h) : data_frame(f, h);
@@ -493,6 +495,11 @@ int websocket_feed(struct websocket *ws, struct websocket_partial **partial, con
     }
     free_if_at_rest(partial);
     return r;
+}
+
+uint64_t websocket_frames_taken(const struct websocket *ws)
+{
+    return ws->frames_taken;
 }
 
 void websocket_partial_free(struct websocket_partial *partial)

@@ -233,6 +233,43 @@ START_TEST(a_started_one_is_kept)
 }
 END_TEST
 
+/* Text, and a ping between; the number is in `receipt`. */
+static void push_frame(struct websocket *ws, uint64_t number, enum websocket_opcode opcode)
+{
+    struct msg *m = msg_new(ws, opcode, "12345678", 8);
+    m->receipt = number;
+    ck_assert_int_eq(outq_push(&q, m), 0);
+    msg_unref(m);
+}
+
+/* Frames of ten bytes, the fifth of them a ping. */
+START_TEST(the_oldest_are_dropped)
+{
+    struct websocket *ws = websocket_new();
+    for (uint64_t i = 1; i <= 20; i++)
+        push_frame(ws, i, i == 5 ? WEBSOCKET_PING : WEBSOCKET_TEXT);
+    q.offset = 3; /* of the first, three bytes are written */
+    q.bytes -= 3;
+    ck_assert_uint_eq(outq_drop_oldest(&q, 1000, 20, left, &told), 0);
+    ck_assert_uint_eq(outq_drop_oldest(&q, 100, 20, left, &told), 10);
+    ck_assert_uint_eq(q.bytes, 97);
+    ck_assert_uint_eq(told.dropped, 10);
+    ck_assert_uint_eq(outq_drop_oldest(&q, 1000, 7, left, &told), 3);
+    ck_assert_uint_eq(q.count, 7);
+    struct buf got = {0};
+    told.in_order = true;
+    ck_assert_int_eq(write_out(), 67);
+    ck_assert(told.in_order);
+    ck_assert_uint_eq(told.written, 7); /* 1, the ping, and the newest five */
+    ck_assert_uint_eq(told.last, 20);
+    push_frame(ws, 21, WEBSOCKET_TEXT);
+    ck_assert_uint_eq(outq_drop_oldest(&q, 0, 0, left, &told), 1);
+    ck_assert(outq_empty(&q) && !q.ring && q.bytes == 0);
+    buf_fini(&got);
+    websocket_free(ws);
+}
+END_TEST
+
 START_TEST(nothing_started_nothing_kept)
 {
     push(1, 10, NULL);
@@ -336,6 +373,7 @@ int main(void)
     tcase_add_test(tc, what_is_dropped_is_told);
     tcase_add_test(tc, a_gone_peer);
     tcase_add_test(tc, a_peer_that_goes_between_two_calls);
+    tcase_add_test(tc, the_oldest_are_dropped);
     tcase_add_test(tc, no_memory);
     tcase_add_test(tc, each_is_visited_in_order);
     suite_add_tcase(s, tc);

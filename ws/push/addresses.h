@@ -1,0 +1,27 @@
+/*
+ * How many clients come from an address, over all threads: for the option clients_per_address. Locked,
+ * because it is touched twice in a connection's life, and only where the option is set.
+ */
+#ifndef WSPUSH_PUSH_ADDRESSES_H
+#define WSPUSH_PUSH_ADDRESSES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A peer's address. family 0: a Unix socket, without a word of whom. */
+struct address {
+    uint8_t family; /* AF_INET, AF_INET6 or 0 */
+    uint8_t bytes[16];
+};
+
+struct addresses;
+
+struct addresses *addresses_new(void);
+void addresses_free(struct addresses *a);
+/* Counts one more, if there are fewer than `limit`. An IPv6 address counts by its network of 64 bits, which
+ * is what one household is given. */
+bool addresses_enter(struct addresses *a, const struct address *address, uint64_t limit);
+/* One that was let in is gone. */
+void addresses_leave(struct addresses *a, const struct address *address);
+
+#endif
