@@ -156,13 +156,14 @@ async def in_order(connect, channel):
         await sending
 
 
-@both_ways("permessage-deflate is offered and declined, and everything works")
+@both_ways("permessage-deflate: offered, agreed on, and messages of every kind come back")
 async def deflate(connect, channel):
     async with connect(f"echo/{channel}", compression="deflate") as ws:
         equal("permessage-deflate" in ws.request_headers["Sec-WebSocket-Extensions"], True)
-        equal((ws.extensions, "Sec-WebSocket-Extensions" in ws.response_headers), ([], False))
-        await ws.send("a" * 10000)
-        equal(await hear(ws, 1), ["a" * 10000])
+        equal([extension.name for extension in ws.extensions], ["permessage-deflate"])
+        for message in ("a" * 10000, "", "short", bytes(range(256)) * 100, ["in ", "three ", "pieces" * 1000]):
+            await ws.send(message)
+            equal(await hear(ws, 1), ["".join(message) if isinstance(message, list) else message])
 
 
 @both_ways("a subprotocol that we don't speak is not chosen")
