@@ -187,7 +187,7 @@ static uint64_t raw_limit(const struct websocket_rules *rules, bool compressed)
 static int check_size(const struct websocket_partial *partial, const struct websocket_rules *rules,
                       const struct header *h)
 {
-    bool goes_on = h->opcode == WEBSOCKET_CONTINUATION;
+    bool goes_on = partial && h->opcode == WEBSOCKET_CONTINUATION;
     uint64_t before = goes_on ? partial->message.len : 0;
     uint64_t limit = raw_limit(rules, goes_on ? partial->compressed : h->compressed);
     return !is_control(h->opcode) && h->payload_len > limit - before ? -ERR_MESSAGE_SIZE : 0;
