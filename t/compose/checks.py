@@ -141,7 +141,7 @@ async def _health():
     await compose("stop", "fcgi")
     contains(await inside("web", looks["web"], status=1), "nginx answers 503", "what the check of web says")
     await compose("start", "fcgi")
-    await healthy()
+    await works("after the looks")
 
 
 async def fails(service, script):

@@ -29,17 +29,15 @@ trap end EXIT
 trap 'exit 130' INT TERM HUP
 
 # setpriv is for the day that this script is killed: the end of unshare is the end of all in there.
-(
-    status=0
-    setpriv --pdeathsig KILL timeout --foreground -k 5 $limit \
-        setpriv --pdeathsig KILL unshare --mount --pid --fork --mount-proc --kill-child \
-        t/package/inside.sh build/rootfs/bookworm.tar "$tmp" </dev/null || status=$?
-    [ $status -eq 0 ] || echo "FAIL  inside.sh ended with status $status"
-) >"$tmp.out" 2>&1 &
+setpriv --pdeathsig KILL timeout --foreground -k 5 $limit \
+    setpriv --pdeathsig KILL unshare --mount --pid --fork --mount-proc --kill-child \
+    t/package/inside.sh build/rootfs/bookworm.tar "$tmp" </dev/null >"$tmp.out" 2>&1 &
 inside=$!
-tail -f -n +1 -s 0.2 --pid=$inside "$tmp.out"
-wait "$inside" || :
+setpriv --pdeathsig TERM tail -f -n +1 -s 0.2 --pid=$inside "$tmp.out"
+status=0
+wait "$inside" || status=$?
 inside=
+[ $status -eq 0 ] || echo "FAIL  inside.sh ended with status $status" | tee -a "$tmp.out"
 
 passed=$(grep -c '^ok  ' "$tmp.out" || :)
 failed=$(grep -c '^FAIL' "$tmp.out" || :)
