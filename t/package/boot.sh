@@ -45,8 +45,9 @@ mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
 ln -s ../package-test.service "$root/etc/systemd/system/multi-user.target.wants/"
 
 cgroups=$(findmnt -n -o TARGET -t cgroup2 | head -n 1)
-group=$cgroups/wspush-package.$$
-if [ -z "$cgroups" ] || ! mkdir "$group" 2>/dev/null; then
+group=
+[ -z "$cgroups" ] || group=$(mktemp -d "$cgroups/wspush-package.XXXXXX" 2>/dev/null) || :
+if [ -z "$group" ]; then
     echo "NOT RUN: systemd as the first process; there is no cgroup2 file system here that can be written"
     exit 0
 fi
