@@ -123,13 +123,14 @@ for command in "${composes[@]}"; do
     rm -rf "$clone/compose.override.yaml" "$clone/.env" "$clone/my"
     docker image rm "$WSPUSH_IMAGE" >/dev/null 2>&1 || : # each builds it
     status=0
+    : >"$work/out"
     (cd "$clone" && exec timeout -k 20 $limit /usr/bin/python3 -s $here/checks.py) >"$work/out" 2>&1 </dev/null &
     checks=$!
     tail -f -n +1 -s 0.2 --pid=$checks "$work/out" &
     shown=$!
     wait "$checks" || status=$?
     checks=
-    wait $shown # it prints the rest
+    wait $shown || : # it prints the rest
     passed=$((passed + $(grep -c '^ok ' "$work/out" || :)))
     failed=$((failed + $(grep -c '^FAIL ' "$work/out" || :)))
     if [ $status -ne 0 ]; then

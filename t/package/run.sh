@@ -33,7 +33,7 @@ setpriv --pdeathsig KILL timeout --foreground -k 5 $limit \
     setpriv --pdeathsig KILL unshare --mount --pid --fork --mount-proc --kill-child \
     t/package/inside.sh build/rootfs/bookworm.tar "$tmp" </dev/null >"$tmp/out" 2>&1 &
 inside=$!
-setpriv --pdeathsig TERM tail -f -n +1 -s 0.2 --pid=$inside "$tmp/out"
+setpriv --pdeathsig TERM tail -f -n +1 -s 0.2 --pid=$inside "$tmp/out" || :
 status=0
 wait "$inside" || status=$?
 inside=
