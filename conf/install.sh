@@ -30,7 +30,7 @@ files() {
         echo "file $page $datadir/wspush/$page"
     done
     for doc in README.md README.zh-CN.md CHANGES.md docs/GUIDE.md docs/CONTROL.md docs/CLIENT.md; do
-        [ ! -e $doc ] || echo "file $doc $docdir/${doc##*/}"
+        [ ! -e $doc ] || echo "file $doc $docdir/$doc"
     done
     echo "text conf/nginx/example-site.conf $docdir/examples/example-site.conf"
 
@@ -136,7 +136,7 @@ install)
     ;;
 uninstall)
     each_file remove_one
-    for dir in $datadir/wspush/static $datadir/wspush $docdir/examples $docdir $sysconfdir/wspush; do
+    for dir in $datadir/wspush/static $datadir/wspush $docdir/examples $docdir/docs $docdir $sysconfdir/wspush; do
         [ ! -d "$DESTDIR$dir" ] || rmdir --ignore-fail-on-non-empty "$DESTDIR$dir"
     done
     [ -n "$DESTDIR" ] || echo "The user wspush and /run/wspush stay. Left to do: systemctl daemon-reload, ldconfig."

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/origin.h"
+#include "base/remedy.h"
 #include "base/utf8.h"
 
 static bool is_word(const char *text, const char *word)
@@ -33,6 +34,24 @@ static bool origin_ok(const struct request *r)
     return origin_allowed(r->origin, same_site ? r->host : NULL, r->scheme, listed);
 }
 
+/* Shows in `wsctl refused`; where the worker is away the log has it alone. */
+static void note_origin(const struct route *to, const struct request *r)
+{
+    struct buf why = {0};
+    struct buf remedy = {0};
+    buf_addf(&why, "the Origin %s is neither this host nor in 'origins'", r->origin ? r->origin : "(none)");
+    if (r->origin)
+        remedy_add_origin(&remedy, to->config, r->rules, r->origin);
+    if (!to->late)
+        wspush_note_refusal(to->worker, &(struct wspush_refusal){.what = "post",
+                                                                 .address = r->remote,
+                                                                 .channel = r->channel,
+                                                                 .why = buf_str(&why),
+                                                                 .remedy = buf_str(&remedy)});
+    buf_fini(&why);
+    buf_fini(&remedy);
+}
+
 static bool may_publish(const struct route *to, const struct request *r, struct reply *reply)
 {
     if (to->config->post == POST_OFF) {
@@ -46,6 +65,7 @@ static bool may_publish(const struct route *to, const struct request *r, struct 
                  "who may",
                  r->channel, r->remote, r->origin ? r->origin : "", r->fetch_site ? r->fetch_site : "");
         reply_error(reply, 403, "ORIGIN", "a page of another origin may not publish here");
+        note_origin(to, r);
         return false;
     }
     return true;

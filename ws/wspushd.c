@@ -24,6 +24,7 @@
 #include "loop/acceptor.h"
 #include "loop/watchdog.h"
 #include "push/hub.h"
+#include "push/refusals.h"
 #include "push/shard.h"
 
 enum { EXIT_USAGE = 2, EXIT_SYSTEM = 1 };
@@ -449,6 +450,7 @@ static void tear_down(struct daemon *d)
     free(d->mail);
     free(d->shards);
     addresses_free(d->world.addresses);
+    refusals_free(d->world.refusals);
     config_unref(d->config);
     config_unref(d->started);
 }
@@ -506,6 +508,7 @@ int main(int argc, char **argv)
     log_set_level((enum log_level)d.config->log_level);
     atomic_store(&d.world.max_clients, client_room(d.config, d.config->threads));
     d.world.addresses = addresses_new();
+    d.world.refusals = refusals_new();
     open_sockets(&d);
     make_workers(&d);
     watch_signals(&d);

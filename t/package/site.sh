@@ -51,7 +51,7 @@ check "no service was started, as policy-rc.d said" no daemons
     sed "s|/LIB/|/$(basename "$(dirname /usr/lib/*/libwspush.so.0)")/|" t/package/files.txt
     for file in static/*; do echo "-rw-r--r-- root root /usr/share/wspush/$file"; done
     for file in README.md README.zh-CN.md CHANGES.md docs/GUIDE.md docs/CONTROL.md docs/CLIENT.md; do
-        [ ! -e $file ] || echo "-rw-r--r-- root root /usr/share/doc/wspush/${file##*/}"
+        [ ! -e $file ] || echo "-rw-r--r-- root root /usr/share/doc/wspush/$file"
     done
 } | LC_ALL=C sort >/tmp/expected
 dpkg -L wspush | while read -r file; do

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "figures.h"
@@ -1288,26 +1289,46 @@ START_TEST(who_does_not_read_lists)
 }
 END_TEST
 
+/* Another user's program holds every place: it gets no more, and root, or the worker's own user, still looks
+ * in. */
+static struct resp *stranger_new(void)
+{
+    ck_assert_int_eq(seteuid(65534), 0);
+    struct resp *r = operator_new();
+    ck_assert_int_eq(seteuid(0), 0);
+    return r;
+}
+
 START_TEST(max_operators)
 {
-    struct resp *in[3];
-    begin("max_operators = 3\n");
-    in[0] = operator_new();
-    in[1] = operator_new();
-    resp_expect(in[1], "PING", "PONG");
-    for (int i = 0; i < 3; i++) {
-        in[2] = operator_new();
-        resp_expect_next(in[2], "-ERR too many operators*");
-        resp_expect_end(in[2]);
-        resp_free(in[2]);
+    enum { MOST = 3, KEPT = 8 };
+    struct resp *in[MOST + KEPT];
+    struct resp *(*comes)(void) = geteuid() == 0 ? stranger_new : operator_new;
+    begin("max_operators = 3\nsocket_mode = 0666\n");
+    ck_assert_int_eq(chmod(site_dir(site), 0755), 0);
+    for (int i = 1; i < MOST + (geteuid() ? KEPT : 0); i++) {
+        in[i] = comes();
+        resp_expect(in[i], "PING", "PONG");
     }
+    for (int i = 0; i < 3; i++) {
+        in[0] = comes();
+        resp_expect_next(in[0], "-ERR too many operators*");
+        resp_expect_end(in[0]);
+        resp_free(in[0]);
+    }
+    for (int i = MOST; i < MOST + KEPT; i++) {
+        if (geteuid() == 0)
+            in[i] = operator_new();
+        resp_expect(in[i], "PING", "PONG");
+    }
+    in[0] = operator_new();
+    resp_expect_next(in[0], "-ERR too many operators*");
+    for (int i = 0; i < MOST + KEPT; i++)
+        resp_free(in[i]);
+    info_until(control, "operators", 1);
+    in[0] = comes();
     resp_expect(in[0], "PING", "PONG");
-    resp_free(in[1]);
-    info_until(control, "operators", 2);
-    in[1] = operator_new();
-    resp_expect(in[1], "PING", "PONG");
     resp_free(in[0]);
-    resp_free(in[1]);
     end();
 }
 END_TEST

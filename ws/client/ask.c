@@ -1,4 +1,4 @@
-/* Questions about clients and the worker, and closing: WS.LIST, WS.CLOSE, INFO, PING. */
+/* Questions about clients and the worker, and closing: WS.LIST, WS.REFUSED, WS.CLOSE, INFO, PING. */
 #include "client/handle.h"
 
 #include <string.h>
@@ -38,16 +38,39 @@ static bool are_rows(const redisReply *r)
     return true;
 }
 
-enum wspush_result wspush_list(struct wspush *h, const char *target, size_t *rows)
+static enum wspush_result call_for_rows(struct wspush *h, const char *verb, const struct arg *args,
+                                        size_t count, size_t *rows)
 {
-    struct arg args[] = {arg_text("WS.LIST"), arg_text(target ? target : "")};
-    enum wspush_result result = call(h, args, target ? 2 : 1, 0);
+    enum wspush_result result = call(h, args, count, 0);
     if (result != WSPUSH_OK)
         return result;
     if (!are_rows(h->reply))
-        return call_odd_reply(h, "WS.LIST");
+        return call_odd_reply(h, verb);
     *rows = h->rows = h->reply->elements;
     return WSPUSH_OK;
+}
+
+enum wspush_result wspush_list(struct wspush *h, const char *target, size_t *rows)
+{
+    struct arg args[] = {arg_text("WS.LIST"), arg_text(target ? target : "")};
+    return call_for_rows(h, "WS.LIST", args, target ? 2 : 1, rows);
+}
+
+enum wspush_result wspush_refused(struct wspush *h, int64_t count, size_t *rows)
+{
+    char digits[24];
+    struct arg args[] = {arg_text("WS.REFUSED"), arg_text("COUNT"), arg_number(digits, count)};
+    return call_for_rows(h, "WS.REFUSED", args, 3, rows);
+}
+
+enum wspush_result wspush_note_refusal(struct wspush *h, const struct wspush_refusal *r)
+{
+    struct arg args[] = {arg_text("WS.REFUSED"), arg_text("ADD"),  arg_text(r->what),  arg_text(r->address),
+                         arg_text(r->channel),   arg_text(r->why), arg_text(r->remedy)};
+    enum wspush_result result = call(h, args, sizeof args / sizeof *args, 0);
+    if (result == WSPUSH_OK && !reply_is(h->reply, REDIS_REPLY_STATUS))
+        return call_odd_reply(h, "WS.REFUSED");
+    return result;
 }
 
 static void read_value(const redisReply *r, struct wspush_value *value)

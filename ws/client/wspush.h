@@ -170,6 +170,9 @@ struct wspush_value {
 
 /* Connected clients, all of them or those of a target (NULL: all). `*rows` is how many. */
 enum wspush_result wspush_list(struct wspush *h, const char *target, size_t *rows);
+/* Who was refused lately, latest first, at most `count`: rows of time, address, channel, what ("ws", "sse",
+ * "post"), why, remedy (a line for wspush.conf, or ""), times. */
+enum wspush_result wspush_refused(struct wspush *h, int64_t count, size_t *rows);
 /* The field numbered `index` of a row, false behind the last one. */
 bool wspush_row_field(const struct wspush *h, size_t row, size_t index, const char **name,
                       struct wspush_value *value);
@@ -180,5 +183,15 @@ bool wspush_item(const struct wspush_value *list, size_t index, struct wspush_va
 /* The worker's figures, `name:value` lines; `section` may be NULL. */
 enum wspush_result wspush_info(struct wspush *h, const char *section, const char **text, size_t *len);
 enum wspush_result wspush_ping(struct wspush *h);
+
+/* For programs that refuse on wspush's behalf: the refusal shows in `wsctl refused`. `remedy` may be "". */
+struct wspush_refusal {
+    const char *what; /* "ws", "sse" or "post" */
+    const char *address;
+    const char *channel;
+    const char *why;
+    const char *remedy;
+};
+enum wspush_result wspush_note_refusal(struct wspush *h, const struct wspush_refusal *refusal);
 
 #endif

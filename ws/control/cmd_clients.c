@@ -6,18 +6,13 @@
 #include "control/answers.h"
 #include "control/dispatch.h"
 
-enum { LISTS_IN_MULTI = 8 };
 enum { REASON_MAX = 123 }; /* RFC 6455 section 5.5: 125 bytes with the code */
 
 /* One at a time: the answer may be large, and those of a pipeline that nobody reads must not pile up. */
 static void run_list(struct session *s, const struct resp_request *r)
 {
     struct target target;
-    if (s->in_exec && ++s->lists > LISTS_IN_MULTI) {
-        resp_add_error(session_reply(s), "ERR MULTI takes at most %d WS.LIST", LISTS_IN_MULTI);
-        return;
-    }
-    if (r->argc == 2 && !arg_target(s, &r->argv[1], &target))
+    if (!may_list(s) || (r->argc == 2 && !arg_target(s, &r->argv[1], &target)))
         return;
     struct slot *slot = session_defer(s, FORM_PLAIN);
     if (!s->in_exec)

@@ -7,14 +7,23 @@
 #include "base/name.h"
 #include "base/units.h"
 
-enum { FAMILIES = 6, SHOWN_MAX = 64 };
+enum { FAMILIES = 7, SHOWN_MAX = 64 };
 
 static const struct command *const families[FAMILIES] = {
-    commands_send, commands_inbox, commands_clients, commands_connection, commands_info, commands_multi};
+    commands_send,       commands_inbox, commands_clients, commands_refused,
+    commands_connection, commands_info,  commands_multi};
 
 bool arg_is(const struct resp_arg *arg, const char *word)
 {
     return arg->len == strlen(word) && strncasecmp(arg->data, word, arg->len) == 0;
+}
+
+bool may_list(struct session *s)
+{
+    if (!s->in_exec || ++s->lists <= LISTS_IN_MULTI)
+        return true;
+    resp_add_error(session_reply(s), "ERR MULTI takes at most %d WS.LIST or WS.REFUSED", LISTS_IN_MULTI);
+    return false;
 }
 
 static const char *shown(char out[SHOWN_MAX * 4], const struct resp_arg *arg)

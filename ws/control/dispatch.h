@@ -28,6 +28,7 @@ extern const struct command commands_multi[];
 extern const struct command commands_send[];
 extern const struct command commands_inbox[];
 extern const struct command commands_clients[];
+extern const struct command commands_refused[];
 
 /* Runs a request, or queues it within MULTI. */
 void dispatch(struct session *s, const struct resp_request *r);
@@ -49,6 +50,8 @@ void reply_usage(struct session *s, const char *usage);
 bool arg_target(struct session *s, const struct resp_arg *arg, struct target *out);
 /* Milliseconds up to ten years, or false after -ERR. */
 bool arg_ms(struct session *s, const struct resp_arg *arg, int64_t *out);
+/* Whether this command's long answer may be given; within MULTI only a few may. False after -ERR. */
+bool may_list(struct session *s);
 void reply_no_target(struct session *s, const struct resp_arg *arg);
 
 #endif

@@ -36,7 +36,7 @@ struct handed {
     uint64_t written_at; /* count of written bytes at which they are */
 };
 
-enum { SESSION_NAME_MAX = 64, MULTI_MAX = 128 };
+enum { SESSION_NAME_MAX = 64, MULTI_MAX = 128, LISTS_IN_MULTI = 8 };
 
 struct session {
     struct io io;
@@ -70,7 +70,7 @@ struct session {
     bool in_exec;       /* nothing waits now */
     struct buf *queued; /* the commands, each as a RESP request */
     int queued_count;
-    int lists; /* WS.LIST in this EXEC: their answers are large */
+    int lists; /* commands in this EXEC whose answers are large */
 };
 
 void session_adopt(struct control *c, int fd);

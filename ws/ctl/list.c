@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/json.h"
 #include "base/name.h"
 #include "ctl/print.h"
 
@@ -56,23 +54,6 @@ static struct listed *put_in_order(const struct wspush *h, size_t rows)
     return order;
 }
 
-/* 75 s is "1m15s": the two largest units. */
-static void add_age(struct buf *out, int64_t since)
-{
-    static const struct {
-        const char *name;
-        int64_t seconds;
-    } units[] = {{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}};
-    int64_t age = (clock_wall_ms() - since) / 1000;
-    size_t i = 0;
-    while (i < 3 && age < units[i].seconds)
-        i++;
-    buf_addf(out, "%lld%s", (long long)(age < 0 ? 0 : age / units[i].seconds), units[i].name);
-    if (i < 3 && age % units[i].seconds >= units[i + 1].seconds)
-        buf_addf(out, "%lld%s", (long long)(age % units[i].seconds / units[i + 1].seconds),
-                 units[i + 1].name);
-}
-
 static void add_escaped(struct buf *out, const struct wspush_value *value)
 {
     char *text = print_escape(value->text, value->len);
@@ -84,7 +65,7 @@ static void add_cell(struct buf *out, enum form form, const struct wspush_value 
 {
     struct wspush_value item;
     if (value->kind == WSPUSH_NUMBER && form == AGE)
-        add_age(out, value->number);
+        print_add_age(out, value->number);
     else if (value->kind == WSPUSH_NUMBER)
         buf_addf(out, form == PING ? "%lldms" : "%lld", (long long)value->number);
     else if (value->kind == WSPUSH_TEXT && value->len)
@@ -149,39 +130,6 @@ static void print_table(const struct ctl *ctl, const struct listed *order, size_
     free(cells);
 }
 
-static void add_json(struct buf *out, const struct wspush_value *value)
-{
-    struct wspush_value item;
-    switch (value->kind) {
-    case WSPUSH_NONE: buf_adds(out, "null"); break;
-    case WSPUSH_TEXT: json_string(out, value->text, value->len); break;
-    case WSPUSH_NUMBER: buf_addf(out, "%lld", (long long)value->number); break;
-    case WSPUSH_LIST:
-        buf_addc(out, '[');
-        for (size_t i = 0; wspush_item(value, i, &item); i++) {
-            buf_adds(out, i ? "," : "");
-            add_json(out, &item);
-        }
-        buf_addc(out, ']');
-        break;
-    }
-}
-
-static void print_json(const struct wspush *h, size_t row)
-{
-    struct buf line = {0};
-    struct wspush_value value;
-    const char *name;
-    for (size_t i = 0; wspush_row_field(h, row, i, &name, &value); i++) {
-        buf_addc(&line, i ? ',' : '{');
-        json_string(&line, name, strlen(name));
-        buf_addc(&line, ':');
-        add_json(&line, &value);
-    }
-    buf_adds(&line, line.len ? "}" : "{}");
-    print_line(stdout, &line);
-}
-
 static void print_name(const struct wspush *h, size_t row)
 {
     char *name = cell(h, row, 0);
@@ -205,7 +153,7 @@ static int run_list(struct ctl *ctl)
         print_table(ctl, order, rows);
     for (size_t i = 0; i < rows && (ctl->json || ctl->quiet); i++) {
         if (ctl->json)
-            print_json(ctl->handle, order[i].row);
+            print_row_json(ctl->handle, order[i].row);
         else
             print_name(ctl->handle, order[i].row);
     }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 
@@ -123,4 +124,53 @@ const char *print_clock(char out[16], int64_t ms)
     localtime_r(&seconds, &t);
     strftime(out, 16, "%H:%M:%S", &t);
     return out;
+}
+
+void print_add_age(struct buf *out, int64_t since)
+{
+    static const struct {
+        const char *name;
+        int64_t seconds;
+    } units[] = {{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}};
+    int64_t age = (clock_wall_ms() - since) / 1000;
+    size_t i = 0;
+    while (i < 3 && age < units[i].seconds)
+        i++;
+    buf_addf(out, "%lld%s", (long long)(age < 0 ? 0 : age / units[i].seconds), units[i].name);
+    if (i < 3 && age % units[i].seconds >= units[i + 1].seconds)
+        buf_addf(out, "%lld%s", (long long)(age % units[i].seconds / units[i + 1].seconds),
+                 units[i + 1].name);
+}
+
+static void add_json(struct buf *out, const struct wspush_value *value)
+{
+    struct wspush_value item;
+    switch (value->kind) {
+    case WSPUSH_NONE: buf_adds(out, "null"); break;
+    case WSPUSH_TEXT: json_string(out, value->text, value->len); break;
+    case WSPUSH_NUMBER: buf_addf(out, "%lld", (long long)value->number); break;
+    case WSPUSH_LIST:
+        buf_addc(out, '[');
+        for (size_t i = 0; wspush_item(value, i, &item); i++) {
+            buf_adds(out, i ? "," : "");
+            add_json(out, &item);
+        }
+        buf_addc(out, ']');
+        break;
+    }
+}
+
+void print_row_json(const struct wspush *h, size_t row)
+{
+    struct buf line = {0};
+    struct wspush_value value;
+    const char *name;
+    for (size_t i = 0; wspush_row_field(h, row, i, &name, &value); i++) {
+        buf_addc(&line, i ? ',' : '{');
+        json_string(&line, name, strlen(name));
+        buf_addc(&line, ':');
+        add_json(&line, &value);
+    }
+    buf_adds(&line, line.len ? "}" : "{}");
+    print_line(stdout, &line);
 }

@@ -34,4 +34,9 @@ size_t print_width(const char *text);
 /* Local time of Unix ms as 15:04:05. */
 const char *print_clock(char out[16], int64_t ms);
 
+/* Adds how long ago this was: 75 s is "1m15s", the two largest units. */
+void print_add_age(struct buf *out, int64_t since);
+/* A row that the worker answered, as an object on a line. */
+void print_row_json(const struct wspush *h, size_t row);
+
 #endif

@@ -1,5 +1,6 @@
 #include "push/addresses.h"
 
+#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,13 @@ struct addresses {
     pthread_mutex_t lock;
     struct source *sources;
 };
+
+const char *address_text(const struct address *a, char out[ADDRESS_TEXT_MAX])
+{
+    if (!a->family || !inet_ntop(a->family, a->bytes, out, ADDRESS_TEXT_MAX))
+        strcpy(out, "unix");
+    return out;
+}
 
 struct addresses *addresses_new(void)
 {

@@ -14,6 +14,11 @@ struct address {
     uint8_t bytes[16];
 };
 
+enum { ADDRESS_TEXT_MAX = 46 };
+
+/* As text; "unix" for family 0. Returns `out`. */
+const char *address_text(const struct address *a, char out[ADDRESS_TEXT_MAX]);
+
 struct addresses;
 
 struct addresses *addresses_new(void);

@@ -1,7 +1,7 @@
 #include "push/conn.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "push/shard.h"
 #include "wire/deflate_offer.h"
 
@@ -341,8 +342,20 @@ void conn_close_with(struct conn *c, unsigned code, const char *reason)
     msg_unref(m);
 }
 
+/* Networks that went away are nothing to look at; the rest may be. */
+static void log_end(const struct conn *c, int error)
+{
+    char address[ADDRESS_TEXT_MAX];
+    const struct shared_name *name = c->channel == NO_CHANNEL ? NULL : c->shard->channels[c->channel].name;
+    (error == -ERR_PONG_TIMEOUT ? log_debug : log_peer)(
+        "closed c%" PRIu64 " with %d: %s (address %s, channel %s)", c->client, error_close_code(error),
+        error_text(error), address_text(&c->address, address), name ? name->text : "-");
+}
+
 void conn_fail(struct conn *c, int error)
 {
+    if (c->state == CONN_OPEN && !c->io.reaping)
+        log_end(c, error);
     conn_close_with(c, (unsigned)error_close_code(error), error_text(error));
     conn_end(c);
 }
@@ -389,12 +402,6 @@ static void reap(struct loop *loop, struct io *io)
 
 /* ---- WS.LIST ---- */
 
-static void format_address(const struct address *a, char out[ADDRESS_TEXT_MAX])
-{
-    if (!a->family || !inet_ntop(a->family, a->bytes, out, ADDRESS_TEXT_MAX))
-        strcpy(out, "unix");
-}
-
 void conn_fill_row(const struct conn *c, struct client_row *row)
 {
     struct shared_name *name = c->shard->channels[c->channel].name;
@@ -407,5 +414,5 @@ void conn_fill_row(const struct conn *c, struct client_row *row)
                                .bytes_in = c->bytes_in,
                                .queued = c->out.bytes,
                                .ping = c->ping_ms};
-    format_address(&c->address, row->address);
+    address_text(&c->address, row->address);
 }

@@ -3,8 +3,8 @@
  * hub is asked) -> OPEN -> CLOSING (our close frame is queued) -> ENDED (nothing more is said; the rest is
  * drained) -> reaped. At rest an open connection holds this struct and nothing else.
  *
- * Files: conn.c reads, writes and ends it; handshake.c is the way to OPEN; conn_in.c what its frames mean;
- * conn_time.c its deadlines.
+ * Files: conn.c reads, writes and ends it; handshake.c is the way to OPEN, refuse.c the way out; conn_in.c
+ * what its frames mean; conn_time.c its deadlines.
  */
 #ifndef WSPUSH_PUSH_CONN_H
 #define WSPUSH_PUSH_CONN_H
@@ -20,6 +20,7 @@
 #include "push/mail.h"
 #include "push/outq.h"
 #include "push/rate.h"
+#include "wire/http.h"
 #include "wire/websocket.h"
 
 struct shard;
@@ -125,6 +126,18 @@ void handshake_read(struct conn *c, const uint8_t *bytes, size_t len);
 /* The hub has registered the client on `channel`. */
 void handshake_done(struct conn *c, uint32_t channel, struct shared_name *name);
 void handshake_free(struct handshake *h);
+
+/* refuse.c */
+
+/* A request that is refused, as far as it is known: zeroed, "", 0. */
+struct refused {
+    const struct http_request *request;
+    const char *channel;
+    size_t channel_len;
+};
+
+/* Answers for -ERR_..., logs, keeps a record. `detail`: more than the error's text says, or NULL. */
+void handshake_refuse(struct conn *c, int error, const char *detail, const struct refused *what);
 
 /* conn_in.c */
 

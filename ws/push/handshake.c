@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "base/name.h"
 #include "base/origin.h"
 #include "push/conn.h"
@@ -95,32 +94,6 @@ static bool origin_ok(const struct http_request *r, const struct channel_config 
 
 /* ---- verdicts ---- */
 
-static void log_refusal(const struct conn *c, int error, const char *detail, const struct http_request *r)
-{
-    char address[ADDRESS_TEXT_MAX] = "unix";
-    if (c->address.family)
-        inet_ntop(c->address.family, c->address.bytes, address, sizeof address);
-    struct http_text none = {"-", 1};
-    const struct http_text *target = r && r->target.data ? &r->target : &none;
-    const struct http_text *origin = r && r->origin.data ? &r->origin : &none;
-    log_peer("refused %d: %s%s%s (client %s, target %.*s, origin %.*s)", error_http_status(error),
-             error_text(error), detail ? ": " : "", detail ? detail : "", address,
-             (int)(target->len < 200 ? target->len : 200), target->data,
-             (int)(origin->len < 200 ? origin->len : 200), origin->data);
-}
-
-static void refuse(struct conn *c, int error, const char *detail, const struct http_request *r)
-{
-    struct buf text = {0};
-    log_refusal(c, error, detail, r);
-    stats_add(&c->shard->stats, STAT_refused_total, 1);
-    http_add_error(&text, error, detail);
-    struct msg *answer = buf_failed(&text) ? NULL : msg_new_raw(text.data, text.len);
-    buf_fini(&text);
-    conn_push_control(c, answer);
-    conn_end(c);
-}
-
 static bool address_has_room(struct conn *c)
 {
     uint64_t limit = c->shard->config->clients_per_address;
@@ -180,7 +153,7 @@ static void ask_hub(struct conn *c, struct http_request *r, const char *channel,
 static void on_head(struct conn *c, size_t len)
 {
     struct http_request r;
-    char channel[CHANNEL_NAME_MAX + 1];
+    char channel[CHANNEL_NAME_MAX + 1] = "";
     size_t channel_len = 0;
     const char *detail = NULL;
     int error = http_parse_upgrade(c->handshake->bytes.data, len, &r);
@@ -189,15 +162,22 @@ static void on_head(struct conn *c, size_t len)
     if (error == 0)
         error = judge(c, &r, channel, &channel_len, &detail);
     if (error < 0)
-        refuse(c, error, detail, &r);
+        handshake_refuse(c, error, detail, &(struct refused){&r, channel, channel_len});
     else
         ask_hub(c, &r, channel, channel_len);
+}
+
+/* Of which nothing is known yet. */
+static void refuse_head(struct conn *c, int error)
+{
+    struct http_request none = {0};
+    handshake_refuse(c, error, NULL, &(struct refused){&none, "", 0});
 }
 
 void handshake_expired(struct conn *c)
 {
     if (c->handshake->bytes.len)
-        refuse(c, -ERR_HTTP_TIMEOUT, NULL, NULL);
+        refuse_head(c, -ERR_HTTP_TIMEOUT);
     else
         conn_drop(c, 1006);
 }
@@ -215,7 +195,7 @@ void handshake_read(struct conn *c, const uint8_t *bytes, size_t len)
     size_t limit = c->shard->config->header_limit;
     size_t head = http_head_length(h->bytes.data, h->bytes.len, &h->scanned);
     if (head > limit || (!head && h->bytes.len > limit)) {
-        refuse(c, -ERR_HTTP_HEAD_SIZE, NULL, NULL);
+        refuse_head(c, -ERR_HTTP_HEAD_SIZE);
     } else if (head) {
         on_head(c, head);
         buf_consume(&h->bytes, head);

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "push/addresses.h"
 #include "push/shared_name.h"
 
 /* A client's connection. */
@@ -54,8 +55,6 @@ struct mail {
     uint64_t client;
     void *ptr;
 };
-
-enum { ADDRESS_TEXT_MAX = 46 };
 
 /* One client as WS.LIST shows it. Bytes are payload and framing as they crossed the socket. */
 struct client_row {

@@ -24,6 +24,7 @@ struct world {
     atomic_size_t max_clients;
     atomic_size_t out_total; /* the option, as the hub last took it */
     struct addresses *addresses;
+    struct refusals *refusals;
     atomic_bool draining;
     atomic_size_t mail_bytes; /* payload of the messages in letters */
     /* too much is queued somewhere: whoever publishes is not read for now */
