@@ -345,14 +345,15 @@ static void expect_no_worker(const char *because)
     expect(RUN("send", "test", "x"), 3, "", because);
     ck_assert_int_lt(clock_mono_ms() - began, 5000);
     ck_assert_ptr_nonnull(strstr(err(), socket_path));
-    ck_assert_ptr_nonnull(strstr(err(), "make run"));
+    if (strstr(site_program("wsctl"), "build/")) /* a tree's own wsctl names its `make run` */
+        ck_assert_ptr_nonnull(strstr(err(), "make run"));
     ck_assert_ptr_nonnull(strstr(err(), "systemctl start wspushd"));
 }
 
 START_TEST(no_worker)
 {
-    static const char *const verbs[] = {"send",  "wait",    "read", "count", "has",
-                                        "close", "console", "list", "info",  "ping"};
+    static const char *const verbs[] = {"send",    "wait", "read", "count", "has",    "close",
+                                        "console", "list", "info", "ping",  "refused"};
     begin(NULL);
     site_kill(site, SITE_WORKER);
     expect_no_worker("Connection refused");
