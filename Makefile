@@ -32,6 +32,13 @@ HARD :=
 HARD_LD :=
 endif
 
+ifeq ($(VARIANT),coverage)
+SAN  := --coverage -fprofile-update=atomic -DWSPUSH_COVERAGE
+OPT  := -O0 -g
+HARD :=
+HARD_LD :=
+endif
+
 override CFLAGS  += -std=c11 -D_GNU_SOURCE -DWSPUSH_VERSION='"$(VERSION)"' $(OPT) $(WARN) $(HARD) $(SAN) -pthread \
                     -Iws -MMD -MP
 override LDFLAGS += $(SAN) -pthread -Wl,--as-needed $(HARD_LD)
@@ -114,6 +121,19 @@ check-asan check-tsan: check-%: ## the same under AddressSanitizer and UBSan, or
 run-tests:
 	@t/run-tests.sh $(BUILD) $(UNIT_BIN) $(SYSTEM_BIN)
 
+# What the tests of these two rooms reach; their lines are what bytes from outside meet first.
+COVERED := $(filter $(BUILD)/t/unit/wire/% $(BUILD)/t/system/%,$(UNIT_BIN) $(SYSTEM_BIN))
+.PHONY: coverage run-coverage
+coverage: ## lines and branches of ws/wire and ws/control that the tests run: 97 % and 90 % at least
+	@conf/install-deps.sh build check coverage
+	@$(MAKE) --no-print-directory -j2 VARIANT=coverage tests
+	@$(MAKE) --no-print-directory VARIANT=coverage run-coverage
+run-coverage:
+	@find $(BUILD) -name '*.gcda' -delete
+	@t/run-tests.sh $(BUILD) $(COVERED)
+	@for room in ws/wire/ ws/control/; do gcovr --root . --object-directory $(BUILD)/obj --filter $$room --print-summary \
+	    --fail-under-line 97 --fail-under-branch 90 || exit 1; done
+
 check-interop: ## redis-cli, Redis libraries and WebSocket clients of other people against our programs
 	@conf/install-deps.sh build check interop
 	@$(MAKE) --no-print-directory -j2 all
@@ -142,6 +162,56 @@ check-docs: ## every command of README.md and docs/GUIDE.md
 	@$(MAKE) --no-print-directory -j2 all
 	@t/docs/run.sh $(BUILD)
 
+# t/weight: programs of their own that watch one worker under load.
+WEIGHT_LIB := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out %/weight.c %/leakcheck.c,$(wildcard t/weight/*.c)))
+
+$(BUILD)/t/weight/%: $(BUILD)/obj/t/weight/%.o $(WEIGHT_LIB) $(SYSTEM_LIB) $(call room,base)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_check) $(LIBS_base) -lz
+
+.PHONY: leakcheck weight
+leakcheck weight: %:
+	@conf/install-deps.sh build check
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/t/weight/$@
+	@WSPUSH_BUILD=$(BUILD) timeout -k 10 240 $(BUILD)/t/weight/$@
+
+# ---- fuzzing -----------------------------------------------------------------------------------------------------
+# Each t/fuzz/X.c is a target of libFuzzer, which clang brings. It links base, wire and what the responder reads requests
+# with, all built by clang, in $(BUILD)/fuzz.
+FUZZ_CC     := clang
+FUZZ_SAN    := -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE -DWSPUSH_VERSION='"$(VERSION)"' -O1 -g -fno-omit-frame-pointer $(WARN) \
+               -Wno-format-nonliteral -fsanitize=fuzzer-no-link $(FUZZ_SAN) -Iws -MMD -MP $(FUZZ_EXTRA)
+FUZZ_UNDER  := $(wildcard ws/base/*.c ws/wire/*.c) $(addprefix fcgi/,record.c request.c reply.c route.c)
+FUZZ_BIN    := $(patsubst t/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard t/fuzz/*.c))
+
+$(BUILD)/obj/fuzz/%.o: %.c VERSION
+	@mkdir -p $(@D)
+	$(call say,CC,"$< (fuzzing)")
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -c -o $@ $<
+$(BUILD)/lib/fuzz.a: $(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$(FUZZ_UNDER))
+	@mkdir -p $(@D) && rm -f $@
+	$(Q)ar rcs $@ $^
+$(BUILD)/fuzz/%: $(BUILD)/obj/fuzz/t/fuzz/%.o $(BUILD)/lib/fuzz.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer $(FUZZ_SAN) $(FUZZ_EXTRA) -Wl,--as-needed -o $@ $^ $(LIBS_worker) -lfcgi
+
+.PHONY: fuzz-short fuzz fuzzers
+fuzzers: $(FUZZ_BIN)
+
+fuzz-short: ## a minute of fuzzing: every target for ten seconds
+	@conf/install-deps.sh build fuzz
+	@$(MAKE) --no-print-directory -j2 fuzzers
+	@t/fuzz/run.sh short $(BUILD) $(notdir $(FUZZ_BIN))
+
+TIME ?= 600
+fuzz: ## one target for long: make fuzz TARGET=frames TIME=600; goes on where the last run ended
+	@conf/install-deps.sh build fuzz
+	@$(MAKE) --no-print-directory -j2 fuzzers
+	@t/fuzz/run.sh long $(BUILD) "$(TARGET)" $(TIME)
+
 include conf/install.mk
 
 # ---- run, lint, clean ------------------------------------------------------------------------------------------
@@ -152,7 +222,7 @@ run: ## install what is missing, build, and serve http://127.0.0.1:8080/test/ (P
 	@exec conf/run.sh $(BUILD) $(PORT)
 
 install-deps: ## install every Debian package that a target may need
-	@conf/install-deps.sh build run check interop browser compose deb package dropin docs lint
+	@conf/install-deps.sh build run check interop browser compose coverage deb package dropin docs lint
 
 layers: ## no room includes a room above it
 	@t/layers.sh

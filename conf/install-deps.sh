@@ -13,11 +13,12 @@ packages() {
     compose) echo docker.io docker-compose iptables iproute2 debootstrap python3 python3-websockets ;;
     deb) echo dpkg-dev debhelper ;;
     package) echo debootstrap dpkg-dev git iproute2 lintian ;;
+    coverage) echo gcovr ;;
     dropin) echo nginx php-fpm php-redis openssl curl iproute2 procps systemd python3 python3-websockets ;;
     docs) echo nginx php-cli php-fpm php-redis nodejs npm redis-tools python3 python3-redis python3-websockets docker-compose curl openssl iproute2 procps ;;
     lint) echo binutils clang clang-format clang-tidy cppcheck shellcheck git ;;
     *)
-        echo "install-deps: no group '$1' (build run check interop browser compose deb package dropin docs lint)" >&2
+        echo "install-deps: no group '$1' (build run check interop browser compose coverage deb package dropin docs lint)" >&2
         exit 2
         ;;
     esac

@@ -115,6 +115,8 @@ static const struct exchange of_a_connection[] = {
     {"HELLO x", "-NOPROTO *"},
     {"HELLO 3 AUTH u p", "-ERR *"},
     {"HELLO 3 SETNAME", "-ERR *"},
+    {"HELLO 3 SETNAME \"two words\"", "-ERR *"},
+    {"HELLO 3 SETNAME \"two words\"", "-ERR *"},
     {"HELLO 3 NONSENSE", "-ERR *"},
     {"HELLO", "[\"server\", \"wspush\", \"version\", \"" WSPUSH_VERSION "\", \"proto\", 2, \"id\", 1, "
               "\"mode\", \"standalone\", \"role\", \"master\", \"modules\", []]"},

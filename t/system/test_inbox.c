@@ -386,6 +386,29 @@ START_TEST(given_back)
 }
 END_TEST
 
+/* Within MULTI a message is known before the replies in front of it are. */
+START_TEST(in_a_transaction)
+{
+    begin(2, NULL);
+    struct wsclient *c = visit("/test/");
+    say_numbers(c, 0, 3);
+    integer_until(control, "WS.COUNT test", 3);
+    resp_expect(control, "MULTI", "OK");
+    resp_expect(control, "WS.READ test", "QUEUED");
+    resp_expect(control, "WS.LIST @client:c1", "QUEUED");
+    resp_expect(control, "WS.WAIT test", "QUEUED");
+    struct resp_value *v = resp_call(control, "EXEC", NULL);
+    ck_assert_uint_eq(v->count, 3);
+    ck_assert_str_eq(v->items[0]->items[3]->text, "m0");
+    ck_assert_str_eq(v->items[1]->items[0]->items[1]->text, "c1");
+    ck_assert_str_eq(v->items[2]->items[3]->text, "m1");
+    resp_value_free(v);
+    expect_messages(2, 3);
+    wsclient_close(c);
+    end();
+}
+END_TEST
+
 /* What is given back goes to who waits, before what comes later. */
 START_TEST(given_back_to_a_waiter)
 {
@@ -630,6 +653,7 @@ int main(void)
     tcase_add_loop_test(tc, words_and_end_together, 0, 2);
     tc = tcase(suite, "giving back");
     tcase_add_loop_test(tc, given_back, 0, 2);
+    tcase_add_test(tc, in_a_transaction);
     tcase_add_loop_test(tc, given_back_to_a_waiter, 0, 2);
     tcase_add_loop_test(tc, a_waiter_that_is_gone, 0, 2);
     tc = tcase(suite, "room");

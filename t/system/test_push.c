@@ -374,7 +374,32 @@ START_TEST(receipt_of_the_gone)
 }
 END_TEST
 
-/* So is who is closed for being slow. */
+/* The receipt of an operator who has gone is for nobody, also not for who has come since. */
+START_TEST(receipt_for_the_gone)
+{
+    char *text = large_text();
+    begin(2, NULL);
+    struct wsclient *idle = visit("/test/");
+    struct resp *gone = resp_open(site_control(site));
+    ck_assert(resp_send(gone, "WS.SEND", "test", text, "WAIT", "handed", "TIMEOUT", "20000", NULL) == 0);
+    ck_assert(site_until(has_read_all, gone, 5000));
+    info_until(control, "published", 1);
+    resp_free(gone);
+    info_until(control, "operators", 1);
+    struct resp *next = resp_open(site_control(site));
+    resp_expect(next, "PING", "PONG");
+    wsclient_expect_text(idle, text); /* now it is handed */
+    resp_expect(control, "WS.SEND test again WAIT handed", "[1, \"*");
+    wsclient_expect_text(idle, "again");
+    resp_expect(next, "ECHO x", "\"x\"");
+    resp_free(next);
+    wsclient_close(idle);
+    free(text);
+    end();
+}
+END_TEST
+
+/* Who is closed for being slow is named too. */
 START_TEST(receipt_of_the_slow)
 {
     char *text = large_text();
@@ -752,6 +777,7 @@ int main(void)
     tcase_add_loop_test(tc, receipts_come_at_once, 0, 2);
     tcase_add_test(tc, receipt_timeout);
     tcase_add_test(tc, receipt_of_the_gone);
+    tcase_add_test(tc, receipt_for_the_gone);
     tcase_add_test(tc, receipt_of_the_slow);
     tcase_add_loop_test(tc, receipts_while_clients_come_and_go, 0, 2);
     tc = tcase(suite, "slow");

@@ -38,6 +38,17 @@ static inline bool heap_refuse_above(size_t size)
     return false;
 }
 
+static inline bool heap_refuse_the(long number)
+{
+    (void)number;
+    return false;
+}
+
+static inline bool heap_has_refused(void)
+{
+    return false;
+}
+
 #else
 
 void *__libc_malloc(size_t size);
@@ -48,10 +59,14 @@ void __libc_free(void *p);
 static atomic_size_t heap_used;
 static atomic_size_t heap_peak;
 static atomic_size_t heap_largest = SIZE_MAX;
+static atomic_long heap_until_refusal; /* -1: it has been */
 
 static bool heap_refuses(size_t size)
 {
-    if (size <= atomic_load(&heap_largest))
+    bool is_it = atomic_load(&heap_until_refusal) > 0 && atomic_fetch_sub(&heap_until_refusal, 1) == 1;
+    if (is_it)
+        atomic_store(&heap_until_refusal, -1);
+    if (!is_it && size <= atomic_load(&heap_largest))
         return false;
     errno = ENOMEM;
     return true;
@@ -117,6 +132,19 @@ static inline bool heap_refuse_above(size_t size)
 {
     atomic_store(&heap_largest, size);
     return true;
+}
+
+/* There is no memory for the allocation with this number, from 1; 0: there is for all. */
+static inline bool heap_refuse_the(long number)
+{
+    atomic_store(&heap_until_refusal, number);
+    return true;
+}
+
+/* Whether it has come to that one. */
+static inline bool heap_has_refused(void)
+{
+    return atomic_load(&heap_until_refusal) < 0;
 }
 
 #endif

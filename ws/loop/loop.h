@@ -1,7 +1,8 @@
 /*
  * A thread's event loop over epoll, and the turn, written once: wait (not at all when mail is there) ->
  * events -> mail -> timers -> flush -> reap. Handlers only queue; what was queued leaves in `flush`, what was
- * closed is freed in `reap`. Nothing outside this thread touches a loop but its mailbox.
+ * closed is freed in `reap`. Nothing outside this thread touches a loop but its mailbox. Soon after something
+ * was reaped, memory that is free goes back to the system.
  */
 #ifndef WSPUSH_LOOP_LOOP_H
 #define WSPUSH_LOOP_LOOP_H
@@ -52,7 +53,10 @@ struct loop {
     size_t slot_count;
     struct mailbox mail;
     struct timers timers;
-    int64_t now; /* clock_mono_ms() of this turn */
+    int64_t now;     /* clock_mono_ms() of this turn */
+    size_t worked;   /* bytes that handlers have made of what they read in this turn, by their own count */
+    unsigned turns;
+    struct timer tidy;
     struct list flush;
     struct list reap;
     struct list paused;

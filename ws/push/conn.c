@@ -15,7 +15,9 @@
 #include "push/shard.h"
 #include "wire/deflate_offer.h"
 
-enum { READ_A_TURN = 64 * 1024 };
+/* A client is read in small pieces where a byte may become a thousand (RFC 7692), and not at all any more in a
+ * turn that has made so much of what others sent: it comes first in a later one. */
+enum { READ_A_TURN = 64 * 1024, READ_COMPRESSED = 2 * 1024, WORK_A_TURN = 1024 * 1024 };
 
 static void on_event(struct loop *loop, struct io *io, uint32_t events);
 static void flush(struct loop *loop, struct io *io);
@@ -137,11 +139,35 @@ static void pause_if_needed(struct conn *c, bool has_spoken)
     conn_reckon(c);
 }
 
+/* How much of what has come belongs to the request. The rest stays where it is until the client is let in. */
+static size_t of_request(const struct conn *c, const uint8_t *bytes, size_t len)
+{
+    struct buf *request = &c->handshake->bytes;
+    size_t before = request->len;
+    size_t scanned = c->handshake->scanned;
+    buf_add(request, bytes, len);
+    if (buf_failed(request))
+        return len;
+    size_t head = http_head_length(request->data, request->len, &scanned);
+    request->len = before;
+    return head ? head - before : len;
+}
+
+static ssize_t receive(struct conn *c, uint8_t *to)
+{
+    if (c->state != CONN_HANDSHAKE)
+        return recv(c->io.fd, to, conn_may_read(c, c->deflate_bits ? READ_COMPRESSED : READ_A_TURN), 0);
+    ssize_t n = recv(c->io.fd, to, READ_A_TURN, MSG_PEEK);
+    return n > 0 ? recv(c->io.fd, to, of_request(c, to, (size_t)n), 0) : n;
+}
+
 static void read_some(struct conn *c)
 {
     struct loop *loop = c->shard->loop;
     uint64_t messages = c->msgs_in;
-    ssize_t n = recv(c->io.fd, loop->scratch, conn_may_read(c, READ_A_TURN), 0);
+    if (loop->worked >= WORK_A_TURN)
+        return;
+    ssize_t n = receive(c, loop->scratch);
     if (n == 0) {
         on_eof(c);
     } else if (n > 0) {

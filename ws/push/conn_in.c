@@ -33,6 +33,7 @@ static int on_message(void *arg, enum websocket_opcode opcode, const uint8_t *pa
         return c->io.reaping ? WEBSOCKET_STOP : 0;
     c->msgs_in++;
     c->spoken = c->shard->loop->now;
+    c->shard->loop->worked += len;
     stats_add(&c->shard->stats, STAT_messages_in, 1);
     stats_add(&c->shard->stats, STAT_bytes_in, len);
     if (c->config->inbound == INBOUND_OFF)
