@@ -14,7 +14,7 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointe
 OPT  := -O2 -g -fno-omit-frame-pointer
 # Hardening; t/hardening.sh looks at the programs with readelf. What an older or another compiler has not is left out.
 takes    = $(if $(shell $(CC) -Werror $(1) -x c -E /dev/null >/dev/null 2>&1 && echo yes),$(1))
-FORTIFY := $(if $(shell test "$$($(CC) -dumpversion)" -ge 12 2>/dev/null && echo yes),3,2)
+FORTIFY := $(if $(shell test "$$($(CC) -dumpversion 2>/dev/null)" -ge 12 2>/dev/null && echo yes),3,2)
 HARD := -fPIE -D_FORTIFY_SOURCE=$(FORTIFY) -fstack-protector-strong -fstack-clash-protection \
         $(call takes,-fcf-protection=full) $(call takes,-mbranch-protection=standard)
 HARD_LD := -pie -Wl,-z,relro,-z,now,-z,noexecstack
@@ -105,6 +105,14 @@ $(BUILD)/t/system/test_%: $(BUILD)/obj/t/system/test_%.o $(SYSTEM_LIB) $(call ro
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_check) $(LIBS_base) -lz
 
+# What tests load into a daemon (LD_PRELOAD).
+SHIM := $(BUILD)/t/system/shim.so
+$(SHIM): t/system/preload/shim.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -std=c11 $(WARN) -O1 -g -fPIC -shared -o $@ $<
+$(BUILD)/t/system/test_faults $(BUILD)/t/system/test_attacks: | $(SHIM)
+
 .PHONY: tests check check-asan check-tsan check-interop check-browser check-compose check-package check-dropin check-docs
 tests: $(PROGRAMS) $(UNIT_BIN) $(SYSTEM_BIN)
 
@@ -134,10 +142,62 @@ run-coverage:
 	@for room in ws/wire/ ws/control/; do gcovr --root . --object-directory $(BUILD)/obj --filter $$room --print-summary \
 	    --fail-under-line 97 --fail-under-branch 90 || exit 1; done
 
+# t/guard: instructions of fixed pieces of work, which no other load on the machine changes.
+GUARD := $(BUILD)/t/guard/scenarios
+$(GUARD): $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard t/guard/*.c)) $(foreach r,$(call reverse,$(ROOMS)),$(call room,$(r)))
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_worker)
+
+.PHONY: guard
+guard: ## what the hot paths cost in instructions, beside t/guard/counts.txt; ACCEPT=1 keeps the new figures
+	@conf/install-deps.sh build guard
+	@$(MAKE) --no-print-directory $(if $(V),,-s) -j2 $(GUARD)
+	@t/guard/run.sh $(BUILD) $(ACCEPT)
+
+# t/bench: a load client and the minimal server ("floor") that the budgets are compared with; Python drives them.
+bench_objs   = $(call objects,t/bench/$(1)) $(patsubst %,$(BUILD)/obj/t/bench/%.o,must net)
+
+$(BUILD)/t/bench/load: $(call bench_objs,load)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^
+$(BUILD)/t/bench/floor: $(call bench_objs,floor)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lnettle
+
+.PHONY: bench bench-peers
+bench: ## every budget beside the floor; QUICK=1: two minutes, each once; CURVES=1: draws docs/performance too
+	@conf/install-deps.sh build run bench
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/t/bench/load $(BUILD)/t/bench/floor
+	@t/bench/bench.py $(if $(QUICK),--quick) $(if $(CURVES),--curves) $(BUILD)
+
+bench-peers: ## nchan and the npm module ws beside ours, behind the same nginx
+	@conf/install-deps.sh build run bench peers
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/t/bench/load $(BUILD)/t/bench/floor
+	@t/bench/peers.py $(if $(QUICK),--quick) $(if $(DOCS),--docs) $(BUILD)
+
 check-interop: ## redis-cli, Redis libraries and WebSocket clients of other people against our programs
 	@conf/install-deps.sh build check interop
-	@$(MAKE) --no-print-directory -j2 all
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/t/interop/lws
 	@t/interop/run.sh $(BUILD)
+	@$(MAKE) --no-print-directory check-echo
+
+$(BUILD)/t/interop/lws: $(BUILD)/obj/t/interop/clients/lws.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lwebsockets
+$(BUILD)/t/interop/echo: $(BUILD)/obj/t/interop/echo.o $(SYSTEM_LIB) $(call room,base)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_check) $(LIBS_base) -lz
+
+check-echo: ## 100 clients, messages of random sizes in random fragments (MESSAGES=100000 in all; else 10,000)
+	@conf/install-deps.sh build check
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/t/interop/echo
+	@WSPUSH_BUILD=$(BUILD) ECHO_MESSAGES=$(MESSAGES) $(BUILD)/t/interop/echo
+.PHONY: check-echo
 
 check-browser: ## the whole scene in Debian's Chromium
 	@conf/install-deps.sh build check browser
@@ -212,6 +272,26 @@ fuzz: ## one target for long: make fuzz TARGET=frames TIME=600; goes on where th
 	@$(MAKE) --no-print-directory -j2 fuzzers
 	@t/fuzz/run.sh long $(BUILD) "$(TARGET)" $(TIME)
 
+# ---- figures: benches of one part ----
+$(BUILD)/t/bench/receive: $(BUILD)/obj/t/bench/receive.o $(call room,wire) $(call room,base)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_worker)
+$(BUILD)/t/bench/idle: $(BUILD)/obj/t/bench/idle.o $(SYSTEM_LIB) $(call room,base)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_check) $(LIBS_base)
+
+bench-receive: ## how fast clients' bytes become messages, beside plain wslay
+	@conf/install-deps.sh build
+	@$(MAKE) --no-print-directory -j2 $(BUILD)/t/bench/receive
+	@$(BUILD)/t/bench/receive $(ROUNDS)
+bench-idle: ## bytes of heap of an idle client, with and without deflate
+	@conf/install-deps.sh build check
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/t/bench/idle
+	@WSPUSH_BUILD=$(BUILD) $(BUILD)/t/bench/idle
+.PHONY: bench-receive bench-idle
+
 include conf/install.mk
 
 # ---- run, lint, clean ------------------------------------------------------------------------------------------
@@ -222,7 +302,7 @@ run: ## install what is missing, build, and serve http://127.0.0.1:8080/test/ (P
 	@exec conf/run.sh $(BUILD) $(PORT)
 
 install-deps: ## install every Debian package that a target may need
-	@conf/install-deps.sh build run check interop browser compose coverage deb package dropin docs lint
+	@conf/install-deps.sh build run check interop browser compose coverage guard bench peers deb package dropin docs fuzz lint
 
 layers: ## no room includes a room above it
 	@t/layers.sh

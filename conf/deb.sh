@@ -30,5 +30,6 @@ env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="$work" LC_ALL=C.UTF-8 SOURCE_DAT
     echo "make deb: failed; all of it is in $work/log" >&2
     exit 1
 }
+rm -f "$build"/wspush_*.deb # so that wspush_*.deb is this one
 mv "$work/wspush_${version}_"*.deb "$build/"
 echo "make deb: $(ls "$build/wspush_${version}_"*.deb)"

@@ -8,17 +8,21 @@ packages() {
     build) echo gcc make libc6-dev pkg-config libfcgi-dev libwslay-dev zlib1g-dev nettle-dev libhiredis-dev libconfuse-dev uthash-dev libsystemd-dev ;;
     run) echo nginx ;;
     check) echo nginx check libsubunit-dev ;;
-    interop) echo nodejs npm redis-tools python3 python3-websockets python3-redis ;;
+    interop) echo nodejs npm redis-tools python3 python3-websockets python3-autobahn python3-redis libwebsockets-dev chromium ;;
     browser) echo nodejs npm chromium ;;
     compose) echo docker.io docker-compose iptables iproute2 debootstrap python3 python3-websockets ;;
-    deb) echo dpkg-dev debhelper ;;
+    deb) echo build-essential dpkg-dev debhelper ;;
     package) echo debootstrap dpkg-dev git iproute2 lintian ;;
     coverage) echo gcovr ;;
+    guard) echo valgrind ;;
+    bench) echo python3 binutils ;;
+    peers) echo libnginx-mod-nchan nodejs npm ;;
     dropin) echo nginx php-fpm php-redis openssl curl iproute2 procps systemd python3 python3-websockets ;;
     docs) echo nginx php-cli php-fpm php-redis nodejs npm redis-tools python3 python3-redis python3-websockets docker-compose curl openssl iproute2 procps ;;
+    fuzz) echo clang libclang-rt-dev ;;
     lint) echo binutils clang clang-format clang-tidy cppcheck shellcheck git ;;
     *)
-        echo "install-deps: no group '$1' (build run check interop browser compose coverage deb package dropin docs lint)" >&2
+        echo "install-deps: no group '$1' (build run check interop browser compose coverage guard bench peers deb package dropin docs fuzz lint)" >&2
         exit 2
         ;;
     esac

@@ -2,7 +2,7 @@
 # install.sh install|uninstall BUILD: what `make install` and `make uninstall` do. conf/install.mk gives the directories.
 #
 # A file in /etc is the site's. One that somebody changed is kept, with the new one beside it as NAME.new; nginx and the
-# daemons pass over such a name. `uninstall` keeps it too.
+# daemons pass over such a name. `uninstall` keeps it too. Whether it was changed is told by its checksum at the last install.
 set -eu
 verb=$1
 build=$2
@@ -30,7 +30,7 @@ files() {
         echo "file $page $datadir/wspush/$page"
     done
     for doc in README.md README.zh-CN.md CHANGES.md docs/GUIDE.md docs/CONTROL.md docs/CLIENT.md; do
-        [ ! -e $doc ] || echo "file $doc $docdir/$doc"
+        echo "file $doc $docdir/$doc"
     done
     echo "text conf/nginx/example-site.conf $docdir/examples/example-site.conf"
 
@@ -64,6 +64,13 @@ put() {
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
+# As sha256sum prints them; not in a DESTDIR, which is somebody else's to install from.
+sums=$DESTDIR$datadir/wspush/etc.sha256
+: >"$tmp/sums"
+is_untouched() { # FILE: it is as it would be installed now, or as it was installed
+    cmp -s "$tmp/text" "$1" || { [ -e "$sums" ] && grep -qxF "$(sha256sum "$1")" "$sums"; }
+}
+
 put_one() {
     case $1 in
     program) put 755 "$2" "$3" ;;
@@ -74,9 +81,10 @@ put_one() {
         ;;
     etc)
         with_paths "$2" >"$tmp/text"
-        if [ ! -e "$3" ] || cmp -s "$tmp/text" "$3"; then
+        if [ ! -e "$3" ] || is_untouched "$3"; then
             put 644 "$tmp/text" "$3"
             rm -f "$3.new"
+            sha256sum "$3" >>"$tmp/sums"
         else
             put 644 "$tmp/text" "$3.new"
             echo "kept $3, which was changed; the new one is $3.new"
@@ -93,8 +101,12 @@ remove_one() {
     if [ "$1" = etc ]; then
         with_paths "$2" >"$tmp/text"
         rm -f "$3.new"
-        if [ -e "$3" ] && ! cmp -s "$tmp/text" "$3"; then
+        if [ -e "$3" ] && ! is_untouched "$3"; then
             echo "kept $3, which was changed"
+            return 0
+        fi
+        if dpkg-query -S "$3" >/dev/null 2>&1; then
+            echo "kept $3, which is a package's"
             return 0
         fi
     fi
@@ -108,14 +120,28 @@ each_file() {
     done <"$tmp/files"
 }
 
+# systemd looks for units in a few directories only, and knows others by links.
+say_units() {
+    case $unitdir in
+    /etc/systemd/system | /usr/local/lib/systemd/system | /usr/lib/systemd/system | /lib/systemd/system)
+        echo "    systemctl daemon-reload && systemctl enable --now wspushd wspush-fcgi"
+        ;;
+    *)
+        echo "    systemctl link $unitdir/wspush*.service $unitdir/wspush*.socket"
+        echo "    systemctl enable --now wspushd wspush-fcgi"
+        ;;
+    esac
+}
+
 say_what_next() {
     cat <<END
 
 wspush $VERSION is installed below $PREFIX. What is left, as root:
 
     ldconfig
-    systemd-sysusers wspush.conf && systemd-tmpfiles --create wspush.conf      # the user wspush, /run/wspush
-    systemctl daemon-reload && systemctl enable --now wspushd wspush-fcgi
+    systemd-sysusers $sysusersdir/wspush.conf                 # the user wspush
+    systemd-tmpfiles --create $tmpfilesdir/wspush.conf        # /run/wspush
+$(say_units)
 
 and in nginx, whose http { } includes $nginxdir/conf.d/*.conf, two lines:
 
@@ -132,14 +158,22 @@ case $verb in
 install)
     umask 022
     each_file put_one
-    [ -n "$DESTDIR" ] || say_what_next
+    if [ -z "$DESTDIR" ]; then
+        put 644 "$tmp/sums" "$sums"
+        say_what_next
+    fi
     ;;
 uninstall)
     each_file remove_one
+    rm -f "$sums"
     for dir in $datadir/wspush/static $datadir/wspush $docdir/examples $docdir/docs $docdir $sysconfdir/wspush; do
         [ ! -d "$DESTDIR$dir" ] || rmdir --ignore-fail-on-non-empty "$DESTDIR$dir"
     done
-    [ -n "$DESTDIR" ] || echo "The user wspush and /run/wspush stay. Left to do: systemctl daemon-reload, ldconfig."
+    [ -n "$DESTDIR" ] || cat <<END
+The user wspush and /run/wspush stay. Left to do: take the include lines out of nginx, or it will not start again;
+systemctl disable --now wspushd wspush-fcgi wspushd.socket wspush-control.socket wspush-fcgi.socket; systemctl daemon-reload;
+ldconfig.
+END
     ;;
 *)
     echo "usage: install.sh install|uninstall BUILD" >&2

@@ -99,7 +99,7 @@ static int serve(struct config *config, const char *named)
     }
     if (refuse_other_socket(config) < 0) {
         listen_close(&listener);
-        return EXIT_FAILURE;
+        return EXIT_USAGE;
     }
     return parent_run(config, named, &listener);
 }

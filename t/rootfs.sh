@@ -40,5 +40,6 @@ apt-config dump | grep '^Acquire::' | grep -v '^Acquire::\(IndexTargets\|cdrom\)
 rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/cache/apt/*.bin "$root"/var/lib/apt/lists/*
 # debootstrap copies the machine's name.
 rm -f "$root/etc/hostname"
+chmod 755 "$root" # of a private directory it was made as
 tar -C "$root" --numeric-owner --one-file-system -cf "$out.part" .
 mv "$out.part" "$out"

@@ -203,7 +203,8 @@ static void open_sockets(struct daemon *d)
                  "make the two agree (systemctl edit wspushd.socket, or wspush.conf)",
                  left);
         close_sockets(d);
-        fail(why);
+        log_error("%s", why);
+        exit(EXIT_USAGE);
     }
 }
 

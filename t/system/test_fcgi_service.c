@@ -219,7 +219,7 @@ START_TEST(a_socket_that_the_configuration_does_not_name)
     begin_with_socket("", "other.sock", 0);
     int status = manager_wait(manager);
     ck_assert(WIFEXITED(status));
-    ck_assert_int_eq(WEXITSTATUS(status), 1);
+    ck_assert_int_eq(WEXITSTATUS(status), 2);
     ck_assert(log_has("/other.sock, but fcgi_listen in the configuration is unix:"));
     ck_assert(log_has("/fcgi.sock: make the two agree (systemctl edit wspush-fcgi.socket, or"));
     ck_assert_int_ne(access(site_path(site, "fcgi.sock"), F_OK), 0);

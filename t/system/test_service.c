@@ -108,9 +108,11 @@ START_TEST(a_socket_that_the_configuration_does_not_name)
     manager_begin(manager);
     int status = manager_wait(manager);
     ck_assert(WIFEXITED(status));
-    ck_assert_int_eq(WEXITSTATUS(status), 1);
+    ck_assert_int_eq(WEXITSTATUS(status), 2);
     char *log = manager_log(manager);
     ck_assert_msg(strstr(log, "other.sock") && strstr(log, "wspushd.socket"), "%s", log);
+    ck_assert_msg(strstr(log, "/ws.sock was opened by the service manager, which goes by SocketMode="), "%s",
+                  log);
     free(log);
     manager_free(manager);
     site_stop(site);

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/service.h"
 #include "base/units.h"
 
@@ -93,21 +94,49 @@ static int claim_path(struct listen_socket *l, const struct sockaddr_un *name, c
     return 0;
 }
 
+/* A name or a number. */
+static bool find_group(const char *text, gid_t *out)
+{
+    uint64_t number;
+    const struct group *entry = getgrnam(text);
+    bool known = entry || units_number(text, strlen(text), &number) == 0;
+    if (known)
+        *out = entry ? entry->gr_gid : (gid_t)number;
+    return known;
+}
+
 static int set_group(const struct listen_socket *l, const struct listen_options *o, char *why, size_t cap)
 {
     if (!o->group || !*o->group)
         return 0;
-    uint64_t number;
-    const struct group *entry = getgrnam(o->group);
-    bool known = entry || units_number(o->group, strlen(o->group), &number) == 0;
-    gid_t gid = entry ? entry->gr_gid : known ? (gid_t)number : 0;
+    gid_t gid;
+    bool known = find_group(o->group, &gid);
     if (known && chown(l->path, (uid_t)-1, gid) == 0)
         return 0;
     if (o->group_may_fail)
         return 0;
     snprintf(why, cap, "cannot give %s to group '%s': %s", l->path, o->group,
-             known ? strerror(errno) : "no such group");
+             !known           ? "no such group"
+             : errno == EPERM ? "the user that runs this has to be a member of it"
+                              : strerror(errno));
     return -1;
+}
+
+/* Mode and group of a socket that the service manager has opened are its own. */
+static void warn_if_other(const struct listen_socket *l, const struct listen_options *o)
+{
+    struct stat st;
+    gid_t gid;
+    if (stat(l->path, &st) < 0)
+        return;
+    bool other_mode = (st.st_mode & 07777) != o->mode;
+    bool other_group =
+        !o->group_may_fail && o->group && *o->group && (!find_group(o->group, &gid) || gid != st.st_gid);
+    if (other_mode || other_group)
+        log_warn("%s was opened by the service manager, which goes by SocketMode= and SocketGroup= of its "
+                 ".socket unit "
+                 "and not by socket_mode, socket_group or control_group: systemctl edit that unit",
+                 l->path);
 }
 
 static int open_unix(struct listen_socket *l, const char *path, const struct listen_options *o, char *why,
@@ -124,8 +153,10 @@ static int open_unix(struct listen_socket *l, const char *path, const struct lis
     l->is_unix = true;
     l->fd = service_take_socket((struct sockaddr *)&name);
     l->inherited = l->fd >= 0;
-    if (l->inherited)
+    if (l->inherited) {
+        warn_if_other(l, o);
         return 0;
+    }
     if (claim_path(l, &name, why, cap) < 0)
         return -1;
     l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
