@@ -231,10 +231,18 @@ $(BUILD)/t/weight/%: $(BUILD)/obj/t/weight/%.o $(WEIGHT_LIB) $(SYSTEM_LIB) $(cal
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_check) $(LIBS_base) -lz
 
 .PHONY: leakcheck weight
+leakcheck: ## 100,000 connections of ten kinds leave nothing behind
+weight: ## attacks: what the worker grows by, gives back, and what others notice
 leakcheck weight: %:
 	@conf/install-deps.sh build check
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/t/weight/$@
-	@WSPUSH_BUILD=$(BUILD) timeout -k 10 240 $(BUILD)/t/weight/$@
+	@WSPUSH_BUILD=$(BUILD) timeout -k 10 600 $(BUILD)/t/weight/$@
+
+.PHONY: memcheck
+memcheck: ## the worker's replies under valgrind
+	@conf/install-deps.sh build check memcheck
+	@$(MAKE) --no-print-directory -j2 tests
+	@t/weight/memcheck.sh $(BUILD)
 
 # ---- fuzzing -----------------------------------------------------------------------------------------------------
 # Each t/fuzz/X.c is a target of libFuzzer, which clang brings. It links base, wire and what the responder reads requests

@@ -8,6 +8,7 @@ packages() {
     build) echo gcc make libc6-dev pkg-config libfcgi-dev libwslay-dev zlib1g-dev nettle-dev libhiredis-dev libconfuse-dev uthash-dev libsystemd-dev ;;
     run) echo nginx ;;
     check) echo nginx check libsubunit-dev ;;
+    memcheck) echo valgrind ;;
     interop) echo nodejs npm redis-tools python3 python3-websockets python3-autobahn python3-redis libwebsockets-dev chromium ;;
     browser) echo nodejs npm chromium ;;
     compose) echo docker.io docker-compose iptables iproute2 debootstrap python3 python3-websockets ;;
@@ -22,7 +23,7 @@ packages() {
     fuzz) echo clang libclang-rt-dev ;;
     lint) echo binutils clang clang-format clang-tidy cppcheck shellcheck git ;;
     *)
-        echo "install-deps: no group '$1' (build run check interop browser compose coverage guard bench peers deb package dropin docs fuzz lint)" >&2
+        echo "install-deps: no group '$1' (build run check memcheck interop browser compose coverage guard bench peers deb package dropin docs fuzz lint)" >&2
         exit 2
         ;;
     esac

@@ -1,7 +1,8 @@
 #!/bin/sh
 # run.sh BUILD runs the browser tests against the programs in BUILD, from the root of the repository.
 # Everything they make is in one temporary directory, and each process they start is in its list `pids`: whatever way
-# the run ends, both are gone afterwards. Pictures of the page are left in BUILD/browser/.
+# the run ends, both are gone afterwards. Pictures of the page are left in BUILD/browser/. The last line is "N passed, N
+# failed"; the status is 1 if one failed.
 set -eu
 
 here=t/browser
@@ -57,14 +58,24 @@ trap end EXIT
 trap stop INT TERM HUP
 
 TMPDIR=$tmp HOME=$tmp BUILD=$build timeout -k 15 $limit \
-    node --test --test-reporter=spec "$here"/*.test.mjs &
+    node --test --test-reporter=spec --test-reporter-destination=stdout \
+    --test-reporter=tap --test-reporter-destination="$tmp/tap" "$here"/*.test.mjs &
 runner=$!
 status=0
 wait "$runner" || status=$?
 [ $status -ne 124 ] || echo "$here: not done after $limit seconds" >&2
 
+# counted WORD: what the tap reporter says at its end, 0 if it did not come to that.
+counted() {
+    n=$(sed -n "s/^# $1 //p" "$tmp/tap" | tail -n 1)
+    echo "${n:-0}"
+}
+passed=$(counted pass)
+failed=$(($(counted fail) + $(counted cancelled)))
 if ! gone_within 3 && [ $status -eq 0 ]; then
     echo "$here: left running:" "$(alive)" >&2
     status=1
 fi
-exit $status
+[ $status -eq 0 ] || [ "$failed" -gt 0 ] || failed=1 # the run itself
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

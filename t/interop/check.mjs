@@ -15,7 +15,6 @@ import WebSocket from "ws";
 const { WSPUSH_PORT, WSPUSH_SITE, WSPUSH_TMP, WSPUSH_BUILD } = process.env;
 export const SITE = `127.0.0.1:${WSPUSH_PORT}`;
 export const CONTROL = path.join(WSPUSH_SITE, "control.sock");
-export const WS_SOCKET = path.join(WSPUSH_SITE, "ws.sock");
 
 const DEADLINE = 30000; // for one check
 

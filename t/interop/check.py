@@ -7,7 +7,9 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import subprocess
+import time
 import traceback
 
 import websockets
@@ -15,7 +17,6 @@ import websockets
 PORT = os.environ["WSPUSH_PORT"]
 SITE = f"127.0.0.1:{PORT}"
 CONTROL = os.path.join(os.environ["WSPUSH_SITE"], "control.sock")
-WS_SOCKET = os.path.join(os.environ["WSPUSH_SITE"], "ws.sock")
 TMP = os.environ["WSPUSH_TMP"]
 BUILD = os.environ["WSPUSH_BUILD"]
 
@@ -58,19 +59,29 @@ async def until(condition, what, seconds=10):
         await asyncio.sleep(0.02)
 
 
+async def report(sentence, body):
+    """Runs the coroutine of a check, and says in a line how it went, and how long it took if that is much."""
+    began = time.monotonic()
+    try:
+        await asyncio.wait_for(body, DEADLINE)
+        took = time.monotonic() - began
+        print(f"ok    {sentence}{f' ({took:.1f} s)' if took > 1 else ''}", flush=True)
+    except asyncio.TimeoutError as error:
+        print(f"FAIL  {sentence}\n      {_where(error)}: not done in time", flush=True)
+    except Exception as error:
+        text = str(error).replace("\n", "\n      ")
+        print(f"FAIL  {sentence}\n      {_where(error)}: {type(error).__name__}: {text}", flush=True)
+
+
+def _where(error):
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if frame.filename.startswith(os.path.dirname(__file__))]
+    return f"{os.path.basename(ours[-1].filename)}:{ours[-1].lineno}" if ours else "?"
+
+
 async def _run_all(program):
     for sentence, body in _checks:
-        try:
-            await asyncio.wait_for(body(), DEADLINE)
-            print(f"ok    {program}: {sentence}", flush=True)
-        except asyncio.TimeoutError:
-            print(f"FAIL  {program}: {sentence}\n      not done within {DEADLINE} s", flush=True)
-        except Exception as error:
-            where = traceback.extract_tb(error.__traceback__)
-            ours = [frame for frame in where if frame.filename.startswith(os.path.dirname(__file__))]
-            at = f"{os.path.basename(ours[-1].filename)}:{ours[-1].lineno}" if ours else "?"
-            text = str(error).replace("\n", "\n      ")
-            print(f"FAIL  {program}: {sentence}\n      {at}: {type(error).__name__}: {text}", flush=True)
+        await report(f"{program}: {sentence}", body())
     print("end", flush=True)
 
 
@@ -106,16 +117,24 @@ async def hear(ws, count):
     return [await asyncio.wait_for(ws.recv(), 10) for _ in range(count)]
 
 
-class Worker:
-    """A wspushd of one's own, that may be killed: its control socket is `control`."""
+def _free_address():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{s.getsockname()[1]}"
 
-    def __init__(self, name):
+
+class Worker:
+    """A wspushd of one's own, that may be killed: its control socket is `control`, its TCP listener `address`."""
+
+    def __init__(self, name, config="", tcp=False):
         self.dir = os.path.join(TMP, name)
         self.control = os.path.join(self.dir, "control.sock")
+        self.address = _free_address() if tcp else None
         self.process = None
         os.makedirs(self.dir)
+        listen = f'"unix:ws.sock", "{self.address}"' if tcp else '"unix:ws.sock"'
         with open(os.path.join(self.dir, "wspush.conf"), "w", encoding="utf-8") as conf:
-            conf.write('listen = "unix:ws.sock"\ncontrol = "unix:control.sock"\ndrain_time = 100ms\n')
+            conf.write(f'listen = {{{listen}}}\ncontrol = "unix:control.sock"\ndrain_time = 100ms\n{config}')
 
     async def start(self):
         log = open(os.path.join(self.dir, "log"), "ab")

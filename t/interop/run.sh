@@ -1,6 +1,7 @@
 #!/bin/sh
 # run.sh BUILD runs other people's clients against the programs in BUILD, from the root of the repository: redis-cli, the
-# Redis and WebSocket libraries of npm and of Debian's Python, curl. The site is conf/run.sh's, on a free port.
+# Redis libraries of npm and of Debian's Python, curl, and the table of WebSocket clients (table.py), Chromium among them.
+# The site is conf/run.sh's, on a free port.
 #
 # One line a check, and "N passed, N failed" at the end; the status is 1 if one failed or a client did not come to its end.
 # Everything is in one temporary directory, and each process that a client starts besides is in its list `pids`: whatever
@@ -9,17 +10,20 @@ set -eu
 
 here=t/interop
 build=${1:-build}
-limit=240 # seconds, for one client
+limit=400 # seconds, for one client
 
 if [ ! -x conf/run.sh ] || [ ! -x "$build/wspushd" ]; then
     echo "usage: $here/run.sh BUILD, from the root of the repository, after make" >&2
     exit 2
 fi
 
-installed=$here/node_modules/.package-lock.json
-if [ ! -e "$installed" ] || [ -n "$(find "$here/package-lock.json" -newer "$installed")" ]; then
-    (cd "$here" && npm ci --loglevel=error >/dev/null)
-fi
+# The browser's library is t/browser's.
+for folder in $here t/browser; do
+    installed=$folder/node_modules/.package-lock.json
+    if [ ! -e "$installed" ] || [ -n "$(find "$folder/package-lock.json" -newer "$installed")" ]; then
+        (cd "$folder" && npm ci --loglevel=error >/dev/null)
+    fi
+done
 
 # Sockets live in it, and a socket's path has 107 bytes: /tmp, whatever TMPDIR says.
 tmp=$(mktemp -d /tmp/wspush-interop.XXXXXX)
@@ -121,10 +125,10 @@ worker_pid() {
 }
 worker=$(worker_pid)
 
-for client_program in redis-cli python-redis python-websockets curl; do
+for client_program in redis-cli python-redis curl table; do
     run_client /usr/bin/python3 -s $here/$client_program.py
 done
-for client_program in node-redis ioredis ws; do
+for client_program in node-redis ioredis; do
     run_client node $here/$client_program.mjs
 done
 
