@@ -2,31 +2,58 @@
 
 #include <string.h>
 
-/* Sets what must follow the lead byte `c`; false if `c` can't lead (RFC 3629 section 4). */
-static bool lead(struct utf8 *state, uint8_t c)
+/*
+ * An automaton without branches. A state is a number of bits; each byte has a word in which the next state
+ * stands that many bits up, so a step is one shift, and looking up the words of several bytes does not wait
+ * for the states between them. The table is RFC 3629 section 4, a row of it per range of bytes.
+ */
+enum {
+    WHOLE = 0,
+    BAD = 6, /* for good */
+    TAIL1 = 12,
+    TAIL2 = 18,
+    TAIL3 = 24,
+    AFTER_E0 = 30,
+    AFTER_ED = 36,
+    AFTER_F0 = 42,
+    AFTER_F4 = 48
+};
+#define STATE_MASK 63u
+
+#define NEXT(from, to) ((uint64_t)(to) << (from))
+#define WORD(whole, tail1, tail2, tail3, e0, ed, f0, f4)                                                     \
+    (NEXT(WHOLE, whole) | NEXT(BAD, BAD) | NEXT(TAIL1, tail1) | NEXT(TAIL2, tail2) | NEXT(TAIL3, tail3) |    \
+     NEXT(AFTER_E0, e0) | NEXT(AFTER_ED, ed) | NEXT(AFTER_F0, f0) | NEXT(AFTER_F4, f4))
+/* A byte that may stand only where a character begins. */
+#define LEAD(to) WORD(to, BAD, BAD, BAD, BAD, BAD, BAD, BAD)
+/* One that only goes on with it. */
+#define TAIL(e0, ed, f0, f4) WORD(BAD, WHOLE, TAIL1, TAIL2, e0, ed, f0, f4)
+
+static const uint64_t words[256] = {
+    [0x00 ... 0x7f] = LEAD(WHOLE),
+    [0x80 ... 0x8f] = TAIL(BAD, TAIL1, BAD, TAIL2),
+    [0x90 ... 0x9f] = TAIL(BAD, TAIL1, TAIL2, BAD),
+    [0xa0 ... 0xbf] = TAIL(TAIL1, BAD, TAIL2, BAD),
+    [0xc0 ... 0xc1] = LEAD(BAD),
+    [0xc2 ... 0xdf] = LEAD(TAIL1),
+    [0xe0] = LEAD(AFTER_E0),
+    [0xe1 ... 0xec] = LEAD(TAIL2),
+    [0xed] = LEAD(AFTER_ED),
+    [0xee ... 0xef] = LEAD(TAIL2),
+    [0xf0] = LEAD(AFTER_F0),
+    [0xf1 ... 0xf3] = LEAD(TAIL3),
+    [0xf4] = LEAD(AFTER_F4),
+    [0xf5 ... 0xff] = LEAD(BAD),
+};
+
+static uint64_t step(uint64_t state, uint8_t c)
 {
-    uint8_t need = 0;
-    uint8_t low = 0x80;
-    uint8_t high = 0xbf;
-    if (c >= 0xc2 && c <= 0xdf) {
-        need = 1;
-    } else if (c >= 0xe0 && c <= 0xef) {
-        need = 2;
-        if (c == 0xe0)
-            low = 0xa0;
-        if (c == 0xed)
-            high = 0x9f;
-    } else if (c >= 0xf0 && c <= 0xf4) {
-        need = 3;
-        if (c == 0xf0)
-            low = 0x90;
-        if (c == 0xf4)
-            high = 0x8f;
-    } else {
-        return c < 0x80;
-    }
-    *state = (struct utf8){need, low, high};
-    return true;
+    return words[c] >> (state & STATE_MASK);
+}
+
+static bool is(uint64_t state, unsigned what)
+{
+    return (state & STATE_MASK) == what;
 }
 
 /* How many of the first bytes are ASCII, rounded down to eights. */
@@ -42,23 +69,37 @@ static size_t ascii_run(const uint8_t *p, size_t len)
     return i;
 }
 
-size_t utf8_feed(struct utf8 *state, const void *bytes, size_t len)
+/* The first byte that is bad; `len` if none is. */
+static size_t find_bad(uint64_t *state, const uint8_t *p, size_t len)
 {
-    const uint8_t *p = bytes;
     for (size_t i = 0; i < len; i++) {
-        if (state->need == 0) {
-            i += ascii_run(p + i, len - i);
-            if (i == len)
-                break;
-            if (!lead(state, p[i]))
-                return i;
-        } else {
-            if (p[i] < state->low || p[i] > state->high)
-                return i;
-            *state = (struct utf8){(uint8_t)(state->need - 1), 0x80, 0xbf};
-        }
+        *state = step(*state, p[i]);
+        if (is(*state, BAD))
+            return i;
     }
     return len;
+}
+
+size_t utf8_feed(struct utf8 *state, const void *bytes, size_t len)
+{
+    enum { BLOCK = 16 };
+    const uint8_t *p = bytes;
+    uint64_t now = state->at;
+    size_t i = 0;
+    while (i + BLOCK <= len) {
+        if (is(now, WHOLE) && (i += ascii_run(p + i, len - i)) + BLOCK > len)
+            break;
+        uint64_t next = now;
+        for (size_t k = 0; k < BLOCK; k++)
+            next = step(next, p[i + k]);
+        if (is(next, BAD))
+            break;
+        now = next;
+        i += BLOCK;
+    }
+    i += find_bad(&now, p + i, len - i);
+    state->at = (uint8_t)(now & STATE_MASK);
+    return i;
 }
 
 ptrdiff_t utf8_check(const void *bytes, size_t len)
@@ -70,9 +111,13 @@ ptrdiff_t utf8_check(const void *bytes, size_t len)
 
 size_t utf8_char_len(const uint8_t *bytes, size_t len)
 {
-    struct utf8 state = {0};
-    if (len == 0 || !lead(&state, bytes[0]))
-        return 0;
-    size_t n = 1u + state.need;
-    return n <= len && utf8_feed(&state, bytes + 1, n - 1) == n - 1 ? n : 0;
+    uint64_t state = WHOLE;
+    for (size_t i = 0; i < len; i++) {
+        state = step(state, bytes[i]);
+        if (is(state, WHOLE))
+            return i + 1;
+        if (is(state, BAD))
+            break;
+    }
+    return 0;
 }

@@ -9,11 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What is pending between two pieces; all zero at the start and whenever a character is whole. */
+/* Where in a character a piece has ended; zero at the start and whenever a character is whole. */
 struct utf8 {
-    uint8_t need; /* continuation bytes still to come */
-    uint8_t low;  /* bounds of the next one */
-    uint8_t high;
+    uint8_t at;
 };
 
 /* Checks one more piece. Returns `len` if all of it is good so far, or the offset of the first bad byte. */
@@ -21,7 +19,7 @@ size_t utf8_feed(struct utf8 *state, const void *bytes, size_t len);
 /* Whether the text may end here. */
 static inline bool utf8_whole(const struct utf8 *state)
 {
-    return state->need == 0;
+    return state->at == 0;
 }
 /* Whole texts: the offset of the first bad byte (`len` for a text that is cut within a character), or -1 if
  * good. */
