@@ -171,12 +171,12 @@ $(BUILD)/t/bench/floor: $(call bench_objs,floor)
 bench: ## every budget beside the floor; QUICK=1: two minutes, each once; CURVES=1: draws docs/performance too
 	@conf/install-deps.sh build run bench
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/t/bench/load $(BUILD)/t/bench/floor
-	@t/bench/bench.py $(if $(QUICK),--quick) $(if $(CURVES),--curves) $(BUILD)
+	@timeout -k 30 2400 t/bench/bench.py $(if $(QUICK),--quick) $(if $(CURVES),--curves) $(BUILD)
 
-bench-peers: ## nchan and the npm module ws beside ours, behind the same nginx
+bench-peers: ## nchan and the npm module ws beside ours behind nginx; QUICK=1; DOCS=1 writes docs/performance/peers.md
 	@conf/install-deps.sh build run bench peers
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/t/bench/load $(BUILD)/t/bench/floor
-	@t/bench/peers.py $(if $(QUICK),--quick) $(if $(DOCS),--docs) $(BUILD)
+	@timeout -k 30 1200 t/bench/peers.py $(if $(QUICK),--quick) $(if $(DOCS),--docs) $(BUILD)
 
 check-interop: ## redis-cli, Redis libraries and WebSocket clients of other people against our programs
 	@conf/install-deps.sh build check interop
@@ -246,7 +246,8 @@ memcheck: ## the worker's replies under valgrind
 
 # ---- fuzzing -----------------------------------------------------------------------------------------------------
 # Each t/fuzz/X.c is a target of libFuzzer, which clang brings. It links base, wire and what the responder reads requests
-# with, all built by clang, in $(BUILD)/fuzz.
+# with, all built by clang, in $(BUILD)/fuzz. FUZZ_EXTRA="-fprofile-instr-generate -fcoverage-mapping" is for llvm-cov, which
+# shows what a corpus reaches.
 FUZZ_CC     := clang
 FUZZ_SAN    := -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE -DWSPUSH_VERSION='"$(VERSION)"' -O1 -g -fno-omit-frame-pointer $(WARN) \

@@ -114,8 +114,19 @@ static bool on_begin(struct look *l, const struct record *r)
     return true;
 }
 
+/* libfcgi forgets to skip the padding of a record that ends a phase, and would read it as the next record. */
+static bool padding_ok(struct look *l, const struct record *r)
+{
+    bool ends_phase = l->phase == IN_BEGIN || (l->phase == IN_PARAMS && r->content_len == 0);
+    if (ends_phase && r->total > HEADER + r->content_len)
+        return bad(l, "padding where libfcgi does not skip it");
+    return true;
+}
+
 static bool on_record(struct look *l, const struct record *r)
 {
+    if (!padding_ok(l, r))
+        return false;
     if (l->phase == IN_BEGIN)
         return on_begin(l, r);
     if (r->content_len == 0) {

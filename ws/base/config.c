@@ -113,6 +113,14 @@ static char *directory_of(const char *path)
     return dir;
 }
 
+/* libconfuse is silent about an empty name. The error is in the last section if that reaches further. */
+static void expect_name(cfg_t *cfg)
+{
+    unsigned count = cfg_size(cfg, "channel");
+    cfg_t *last = count ? cfg_getnsec(cfg, "channel", count - 1) : cfg;
+    cfg_error(last->line > cfg->line ? last : cfg, "expected the name of an option");
+}
+
 static int parse(struct config *config, const char *path, const char *text)
 {
     cfg_opt_t channel_opts[OPTION_COUNT + 1];
@@ -141,6 +149,8 @@ static int parse(struct config *config, const char *path, const char *text)
         abort();
     int r = cfg_parse_fp(cfg, file) == CFG_SUCCESS ? 0 : -1;
     fclose(file);
+    if (r < 0 && !fault_sink.why[0])
+        expect_name(cfg);
     if (r == 0) {
         take_values(cfg, OPTION_PROCESS, config, dir);
         take_values(cfg, OPTION_CHANNEL, &config->channel, dir);
@@ -168,8 +178,6 @@ static int load_file(struct config *config, const char *path, char *why, size_t 
         r = config_text_check(path, (char *)text.data, why, cap);
     if (r == 0)
         r = parse(config, path, (const char *)text.data);
-    if (r < 0 && !why[0])
-        snprintf(why, cap, "%s: cannot be read as a configuration", path);
     keep_one_line(why);
     buf_fini(&text);
     return r;

@@ -135,6 +135,8 @@ static int on_equals(struct scan *s)
     struct scope *scope = &s->scopes[s->depth];
     if (s->word.len == 0)
         return fault(s, s->line, "before a '=' stands the name of an option, without quotes");
+    if (memchr(s->word.text, '|', s->word.len))
+        return fault(s, s->line, "no option has a '|' in its name");
     s->at++;
     s->after_equals = true;
     for (size_t i = 0; i < scope->count; i++) {

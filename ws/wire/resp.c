@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -109,8 +110,10 @@ static enum resp_result split_line(struct resp_parser *parser, const char *p, co
     }
     if (buf_failed(to))
         return RESP_TOO_BIG;
+    /* empty words alone need no memory, and so have none */
+    const char *words = to->data ? (const char *)to->data : "";
     for (int i = 0; i < out->argc; i++)
-        out->argv[i] = (struct resp_arg){(const char *)to->data + starts[i], starts[i + 1] - starts[i]};
+        out->argv[i] = (struct resp_arg){words + starts[i], starts[i + 1] - starts[i]};
     return out->argc ? RESP_REQUEST : RESP_NONE;
 }
 
@@ -121,14 +124,16 @@ static enum resp_result parse_inline(struct resp_parser *parser, const uint8_t *
     if (!isalpha(bytes[0]) && !isspace(bytes[0]) && bytes[0] != '"' && bytes[0] != '\'')
         return RESP_FOREIGN;
     const char *eol = memchr(line + parser->scanned, '\n', len - parser->scanned);
-    if (looks_like_http(line, eol ? (size_t)(eol - line) : len, eol != NULL))
+    size_t line_len = eol ? (size_t)(eol - line) : len;
+    bool too_big = line_len > RESP_INLINE_MAX;
+    if (looks_like_http(line, line_len, eol && !too_big))
         return RESP_FOREIGN;
-    if (!eol && len <= RESP_INLINE_MAX) {
+    if (!eol && !too_big) {
         parser->scanned = len;
         return RESP_INCOMPLETE;
     }
     parser->scanned = 0;
-    if (!eol || eol - line > RESP_INLINE_MAX) {
+    if (too_big) {
         *fault = "too big inline request";
         return RESP_FAULT;
     }
@@ -161,6 +166,19 @@ static ssize_t read_header(const uint8_t *p, size_t len, char mark, uint64_t *ou
     return p[at + 1] == '\n' ? (ssize_t)at + 2 : -1;
 }
 
+static enum resp_result start_skip(struct resp_parser *parser, uint64_t size, uint64_t args_behind,
+                                   size_t *taken, size_t at, const char **fault)
+{
+    if (size > UINT32_MAX) {
+        *fault = "invalid bulk length";
+        return RESP_FAULT;
+    }
+    parser->skip_bytes = size + 2;
+    parser->skip_args = args_behind;
+    *taken = at;
+    return RESP_NONE;
+}
+
 /* Goes on over an argument that is too big, and those behind it. */
 static enum resp_result skip_on(struct resp_parser *parser, const uint8_t *bytes, size_t len, size_t *taken,
                                 const char **fault)
@@ -178,27 +196,14 @@ static enum resp_result skip_on(struct resp_parser *parser, const uint8_t *bytes
         ssize_t header = read_header(bytes + *taken, len - *taken, '$', &size);
         if (header == 0)
             return *taken ? RESP_NONE : RESP_INCOMPLETE;
-        if (header < 0 || size > UINT32_MAX) {
+        if (header < 0) {
             *fault = "expected '$' and a length";
             return RESP_FAULT;
         }
-        *taken += (size_t)header;
-        parser->skip_args--;
-        parser->skip_bytes = size + 2;
+        if (start_skip(parser, size, parser->skip_args - 1, taken, *taken + (size_t)header, fault) !=
+            RESP_NONE)
+            return RESP_FAULT;
     }
-}
-
-static enum resp_result start_skip(struct resp_parser *parser, uint64_t size, uint64_t args_behind,
-                                   size_t *taken, size_t at, const char **fault)
-{
-    if (size > UINT32_MAX) {
-        *fault = "invalid bulk length";
-        return RESP_FAULT;
-    }
-    parser->skip_bytes = size + 2;
-    parser->skip_args = args_behind;
-    *taken = at;
-    return RESP_NONE;
 }
 
 static enum resp_result parse_array(struct resp_parser *parser, const uint8_t *bytes, size_t len,
