@@ -126,6 +126,27 @@ int http_write(struct http_conn *c, const void *data, size_t len)
     return 0;
 }
 
+int http_send_descriptors(int fd, char byte, size_t count)
+{
+    enum { MOST = 250 };
+    union {
+        char bytes[CMSG_SPACE(MOST * sizeof(int))];
+        struct cmsghdr align;
+    } rights = {0};
+    struct iovec iov = {&byte, 1};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = &rights,
+                       .msg_controllen = CMSG_SPACE(count * sizeof(int))};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(count * sizeof(int));
+    for (size_t i = 0; i < count; i++)
+        memcpy(CMSG_DATA(c) + i * sizeof(int), &fd, sizeof fd);
+    return sendmsg(fd, &m, MSG_NOSIGNAL) == 1 ? 0 : -1;
+}
+
 /* Moves what is unconsumed to the front, and makes at least half of the block free. */
 static void make_room(struct http_conn *c)
 {

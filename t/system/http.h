@@ -41,6 +41,8 @@ struct http_conn *http_adopt(int take_fd);
 void http_close(struct http_conn *c);
 /* Writes all of it; 0, or -1 if the peer is gone or takes nothing for 10 s. */
 int http_write(struct http_conn *c, const void *data, size_t len);
+/* Sends a byte over a Unix socket, and with it so many descriptors (SCM_RIGHTS), at most 250; 0 or -1. */
+int http_send_descriptors(int fd, char byte, size_t count);
 /* Waits for bytes, once, and reads what there is. */
 enum http_end http_fill(struct http_conn *c, int timeout_ms);
 /* Drops the first n bytes of in. */

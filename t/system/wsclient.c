@@ -208,7 +208,8 @@ static size_t encode_length(const struct wsclient_frame *f, unsigned char *out)
 
 static size_t encode(const struct wsclient_frame *f, uint32_t mask, unsigned char *out, size_t cap)
 {
-    ck_assert(cap >= f->len + 14);
+    if (cap < f->len + 14)
+        ck_abort_msg("a frame of %zu bytes does not fit", f->len);
     size_t n = 1 + encode_length(f, out + 1);
     out[0] = (unsigned char)(f->fin << 7 | (f->rsv & 7) << 4 | (f->opcode & 15));
     if (!f->unmasked) {

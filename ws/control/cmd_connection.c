@@ -170,7 +170,7 @@ static void add_session(struct buf *out, const struct session *s)
     buf_addf(out,
              "id=%llu name=%s lib-name=%s age=%lld pid=%d uid=%u resp=%d multi=%d qbuf=%zu obl=%zu cmd=%s\n",
              (unsigned long long)s->number, s->name, s->library,
-             (long long)(clock_wall_ms() - s->since) / 1000, (int)s->pid, (unsigned)s->uid, s->proto,
+             (long long)(clock_mono_ms() - s->since) / 1000, (int)s->pid, (unsigned)s->uid, s->proto,
              s->in_multi ? s->queued_count : -1, s->in.len, s->out.len - s->out_sent, s->last_command);
 }
 

@@ -46,7 +46,7 @@ void session_adopt(struct control *c, int fd)
     s->control = c;
     s->number = ++c->last_session;
     s->proto = 2;
-    s->since = clock_wall_ms();
+    s->since = clock_mono_ms();
     s->last_command = "";
     list_init(&s->slots);
     list_init(&s->handed);

@@ -48,7 +48,7 @@ struct session {
     int proto;
     pid_t pid;
     uid_t uid;
-    int64_t since; /* Unix milliseconds */
+    int64_t since; /* monotonic milliseconds */
     const char *last_command;
     struct buf in;
     struct resp_parser parser;

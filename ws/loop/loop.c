@@ -1,23 +1,21 @@
 #include "loop/loop.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "loop/tidy.h"
 
 enum { EVENTS_A_TURN = 512, MAIL_ROUNDS = 8, PAUSED_POLL_MS = 10, TIDY_MS = 2000 };
 
 /* In epoll data the mailbox's descriptor has no slot. */
 static const uint64_t MAIL_DATA = UINT64_MAX;
 
-/* What malloc keeps of a crowd that has left would stay for ever. Rare, and not in the turn in which they go. */
-static void tidy(struct timer *t)
+static void tidy_up(struct timer *t)
 {
-    (void)t;
-    malloc_trim(0);
+    tidy_memory(&LIST_ENTRY(t, struct loop, tidy_timer)->tidy);
 }
 
 int loop_init(struct loop *loop, size_t letter_size)
@@ -27,10 +25,12 @@ int loop_init(struct loop *loop, size_t letter_size)
     list_init(&loop->reap);
     list_init(&loop->paused);
     timers_init(&loop->timers, loop->now);
-    timer_init(&loop->tidy, tidy);
+    timer_init(&loop->tidy_timer, tidy_up);
+    tidy_init(&loop->tidy);
     loop->scratch = malloc(LOOP_SCRATCH);
     if (!loop->scratch || mailbox_init(&loop->mail, letter_size) < 0) {
         free(loop->scratch);
+        tidy_fini(&loop->tidy);
         return -1;
     }
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = MAIL_DATA};
@@ -48,6 +48,7 @@ void loop_fini(struct loop *loop)
     if (loop->epoll_fd >= 0)
         close(loop->epoll_fd);
     mailbox_fini(&loop->mail);
+    tidy_fini(&loop->tidy);
     free(loop->scratch);
     free(loop->slots);
 }
@@ -174,7 +175,8 @@ static void wait_and_dispatch(struct loop *loop)
     loop->now = clock_mono_ms();
     loop->worked = 0;
     loop->turns++;
-    for (int i = 0; i < n; i++) { /* another one comes first in each turn: who is put off has his turn */
+    for (int i = 0; i < n;
+         i++) { /* another comes first in each turn, so that whoever is put off comes, too */
         const struct epoll_event *event = &events[(loop->turns + (unsigned)i) % (unsigned)n];
         if (event->data.u64 != MAIL_DATA)
             dispatch(loop, event);
@@ -211,8 +213,8 @@ static void flush_all(struct loop *loop)
 static void reap_all(struct loop *loop)
 {
     struct list *l;
-    if (!list_empty(&loop->reap) && !timer_is_set(&loop->tidy))
-        timer_set(&loop->timers, &loop->tidy, loop->now + TIDY_MS);
+    if (!list_empty(&loop->reap) && !timer_is_set(&loop->tidy_timer))
+        timer_set(&loop->timers, &loop->tidy_timer, loop->now + TIDY_MS);
     while ((l = list_take_first(&loop->reap)) != NULL) {
         struct io *io = LIST_ENTRY(l, struct io, turn);
         io->ops->reap(loop, io);

@@ -1,8 +1,8 @@
 /*
  * A thread's event loop over epoll, and the turn, written once: wait (not at all when mail is there) ->
  * events -> mail -> timers -> flush -> reap. Handlers only queue; what was queued leaves in `flush`, what was
- * closed is freed in `reap`. Nothing outside this thread touches a loop but its mailbox. Soon after something
- * was reaped, memory that is free goes back to the system.
+ * closed is freed in `reap`. Nothing outside this thread touches a loop but its mailbox. Some time
+ * after something was reaped, memory that is free goes back to the system.
  */
 #ifndef WSPUSH_LOOP_LOOP_H
 #define WSPUSH_LOOP_LOOP_H
@@ -15,6 +15,7 @@
 
 #include "base/list.h"
 #include "loop/mailbox.h"
+#include "loop/tidy.h"
 #include "loop/timer.h"
 
 struct loop;
@@ -53,10 +54,11 @@ struct loop {
     size_t slot_count;
     struct mailbox mail;
     struct timers timers;
-    int64_t now;     /* clock_mono_ms() of this turn */
-    size_t worked;   /* bytes that handlers have made of what they read in this turn, by their own count */
+    int64_t now;   /* clock_mono_ms() of this turn */
+    size_t worked; /* bytes that handlers have made of what they read in this turn, by their own count */
     unsigned turns;
-    struct timer tidy;
+    struct tidy tidy;
+    struct timer tidy_timer; /* set when something was reaped */
     struct list flush;
     struct list reap;
     struct list paused;

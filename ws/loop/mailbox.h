@@ -23,6 +23,7 @@ struct mailbox {
     struct letters in;     /* under the lock */
     struct letters out;    /* the owner's batch */
     atomic_size_t waiting; /* in.count, for a look without the lock */
+    atomic_size_t cargo;   /* bytes that letters lead to, as those who write and who read them count */
     atomic_bool asleep;    /* the owner is, or is about to be, in epoll_wait */
     size_t letter_size;
     int wake_fd; /* eventfd */

@@ -15,9 +15,12 @@
 #include "push/shard.h"
 #include "wire/deflate_offer.h"
 
-/* A client is read in small pieces where a byte may become a thousand (RFC 7692), and not at all any more in a
- * turn that has made so much of what others sent: it comes first in a later one. */
-enum { READ_A_TURN = 64 * 1024, READ_COMPRESSED = 2 * 1024, WORK_A_TURN = 1024 * 1024 };
+/* A client is read in small pieces where a byte may become a thousand (RFC 7692), and not at all any more in
+ * a turn that has made so much of what others sent: it comes first in a later one. */
+enum { READ_A_TURN = 64 * 1024, READ_COMPRESSED = 1024, WORK_A_TURN = 1024 * 1024 };
+
+/* Bytes of messages on their way to the hub above which nobody is read who may add to them. */
+enum { CARGO_MARK = 2 * 1024 * 1024 };
 
 static void on_event(struct loop *loop, struct io *io, uint32_t events);
 static void flush(struct loop *loop, struct io *io);
@@ -104,6 +107,14 @@ static void on_eof(struct conn *c)
     conn_drop(c, c->close_received || c->state == CONN_ENDED ? c->close_code : 1006);
 }
 
+/* Whether the hub has yet to take what was said for inboxes. It soon will: for so long nobody is read whose
+ * words go there, not even pongs. */
+static bool hub_is_laden(const struct conn *c)
+{
+    return c->config->inbound == INBOUND_INBOX &&
+           atomic_load_explicit(&c->shard->world->hub_mail->cargo, memory_order_relaxed) > CARGO_MARK;
+}
+
 /* Whether what the client says would pile up: echoed, in its own queue; published, in those of others; for
  * the inbox, on its way to the hub. */
 static bool would_pile_up(const struct conn *c)
@@ -112,7 +123,7 @@ static bool would_pile_up(const struct conn *c)
     switch (c->config->inbound) {
     case INBOUND_ECHO: return c->out.bytes > c->config->out_slow / 2;
     case INBOUND_PUBLISH: return atomic_load_explicit(&world->congested, memory_order_relaxed);
-    case INBOUND_INBOX: return world_hub_is_behind(world);
+    case INBOUND_INBOX: return world_hub_is_behind(world) || hub_is_laden(c);
     default: return false;
     }
 }
@@ -128,15 +139,20 @@ static bool may_resume(struct loop *loop, struct io *io)
     return true;
 }
 
+static void hold_back(struct conn *c)
+{
+    struct loop *loop = c->shard->loop;
+    if (!c->unread_since)
+        c->unread_since = loop->now;
+    loop_pause(loop, &c->io);
+    conn_reckon(c);
+}
+
 /* Only who sends messages is held back; pongs and the like are always read. */
 static void pause_if_needed(struct conn *c, bool has_spoken)
 {
-    struct loop *loop = c->shard->loop;
-    if (c->state != CONN_OPEN || !has_spoken || !would_pile_up(c))
-        return;
-    c->unread_since = loop->now;
-    loop_pause(loop, &c->io);
-    conn_reckon(c);
+    if (c->state == CONN_OPEN && has_spoken && would_pile_up(c))
+        hold_back(c);
 }
 
 /* How much of what has come belongs to the request. The rest stays where it is until the client is let in. */
@@ -161,12 +177,10 @@ static ssize_t receive(struct conn *c, uint8_t *to)
     return n > 0 ? recv(c->io.fd, to, of_request(c, to, (size_t)n), 0) : n;
 }
 
-static void read_some(struct conn *c)
+void conn_read(struct conn *c)
 {
     struct loop *loop = c->shard->loop;
     uint64_t messages = c->msgs_in;
-    if (loop->worked >= WORK_A_TURN)
-        return;
     ssize_t n = receive(c, loop->scratch);
     if (n == 0) {
         on_eof(c);
@@ -186,8 +200,11 @@ static void on_event(struct loop *loop, struct io *io, uint32_t events)
     if (c->state == CONN_REGISTERING) {
         if (events & (EPOLLERR | EPOLLHUP))
             conn_drop(c, 1006);
-    } else if (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) {
-        read_some(c); /* an end comes behind the last bytes, those of a paused connection too */
+    } else if (events & (EPOLLIN | EPOLLERR | EPOLLHUP) && loop->worked < WORK_A_TURN) {
+        if (c->state == CONN_OPEN && hub_is_laden(c))
+            hold_back(c);
+        else
+            conn_read(c); /* an end comes behind the last bytes, those of a paused connection too */
     }
 }
 
@@ -374,8 +391,9 @@ static void log_end(const struct conn *c, int error)
     char address[ADDRESS_TEXT_MAX];
     const struct shared_name *name = c->channel == NO_CHANNEL ? NULL : c->shard->channels[c->channel].name;
     (error == -ERR_PONG_TIMEOUT ? log_debug : log_peer)(
-        "closed c%" PRIu64 " with %d: %s (address %s, channel %s)", c->client, error_close_code(error),
-        error_text(error), address_text(&c->address, address), name ? name->text : "-");
+        "closed c%" PRIu64 " with %d: %s (address %s, channel %.*s)", c->client, error_close_code(error),
+        error_text(error), address_text(&c->address, address), name ? (int)name->len : 1,
+        name ? name->text : "-");
 }
 
 void conn_fail(struct conn *c, int error)

@@ -91,6 +91,8 @@ struct conn {
 
 /* Takes over a fresh descriptor; closes it if there is no memory. */
 void conn_adopt(struct shard *shard, int fd, bool over_unix);
+/* Reads once what has come. Not while it is REGISTERING. */
+void conn_read(struct conn *c);
 /* Queues a message, a data frame or any other. Over the bounds it is flushed first; if that does not help,
  * the client is slow and ends. */
 void conn_push(struct conn *c, struct msg *m);

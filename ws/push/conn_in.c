@@ -23,6 +23,7 @@ static void echo(struct conn *c, struct msg *m)
 static void send_to_hub(struct conn *c, struct msg *take_m)
 {
     atomic_fetch_add_explicit(&c->shard->world->mail_bytes, take_m->len, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->shard->world->hub_mail->cargo, take_m->len, memory_order_relaxed);
     shard_post(c->shard, (struct mail){.kind = MAIL_INBOUND, .number = c->client, .ptr = take_m});
 }
 
@@ -131,6 +132,7 @@ void conn_take_frames(struct conn *c, const uint8_t *bytes, size_t len)
     }
     if (r < 0 && r != WEBSOCKET_STOP) {
         stats_add(&c->shard->stats, STAT_protocol_errors, 1);
+        c->shard->loop->worked += c->deflate_bits ? c->config->message_limit : 0; /* it was expanded so far */
         conn_fail(c, r);
     }
     if (c->msgs_in != messages)

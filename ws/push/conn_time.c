@@ -84,7 +84,10 @@ void conn_on_timer(struct timer *t)
 {
     struct conn *c = LIST_ENTRY(t, struct conn, timer);
     int64_t now = c->shard->loop->now;
-    if (now >= deadline(c)) {
+    bool is_read = c->state != CONN_REGISTERING && !c->unread_since && !conn_is_quiet(c);
+    if (now >= deadline(c) && is_read)
+        conn_read(c); /* who was ready in time is not late because this thread stood still */
+    if (now >= deadline(c) && !c->io.reaping) {
         if (c->state == CONN_OPEN)
             on_open_deadline(c, now);
         else if (c->state == CONN_HANDSHAKE)

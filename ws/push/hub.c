@@ -285,6 +285,7 @@ static void on_inbound(struct hub *h, const struct mail *mail)
     struct client *c = hub_find_client(h, mail->number);
     struct msg *m = mail->ptr;
     atomic_fetch_sub_explicit(&h->world->mail_bytes, m->len, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&h->world->hub_mail->cargo, m->len, memory_order_relaxed);
     if (!c || c->gone) {
         msg_unref(m);
         return;
