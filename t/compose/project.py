@@ -124,6 +124,34 @@ async def compose(*arguments, **options):
     return await run(*COMPOSE, *arguments, **options)
 
 
+class Following:
+    """A command at a terminal that goes on until Ctrl-C, as a context manager; `said` is what it has printed so far."""
+
+    def __init__(self, command):
+        self._command = command
+        self.said = ""
+
+    async def __aenter__(self):
+        self._process = await asyncio.create_subprocess_exec(
+            "script", "-qefc", self._command, "/dev/null", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
+        self._reading = asyncio.create_task(self._read())
+        return self
+
+    async def _read(self):
+        while piece := await self._process.stdout.read(65536):
+            self.said += piece.decode(errors="replace")
+
+    async def __aexit__(self, *_):
+        try:
+            self._process.stdin.write(b"\x03")
+            await asyncio.wait_for(self._process.wait(), 20)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._reading
+
+
 async def container(service, *filters):
     """The id of a service's container, or ''. (Asked of the engine: docker-compose takes half a second to start.)"""
     labels = [f"label=com.docker.compose.project={PROJECT}", f"label=com.docker.compose.service={service}", *filters]
@@ -132,6 +160,11 @@ async def container(service, *filters):
 
 async def inspect(service):
     return json.loads(await run("docker", "inspect", await container(service)))[0]
+
+
+async def health(service):
+    """What Docker's own health check has come to: "starting", "healthy" or "unhealthy"."""
+    return (await inspect(service))["State"]["Health"]["Status"]
 
 
 async def inside(service, script, status=0):
@@ -213,14 +246,15 @@ async def get(path, host=None, port=PORT):
     return await asyncio.to_thread(ask)
 
 
-async def post(path, body, port=PORT):
-    """The status that a POST gets."""
+async def post(path, body, port=PORT, **headers):
+    """The status and the body that a POST gets."""
 
     def ask():
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         try:
-            connection.request("POST", path, body, {"Content-Type": "text/plain"})
-            return connection.getresponse().status
+            connection.request("POST", path, body, {"Content-Type": "text/plain", **headers})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
         finally:
             connection.close()
 
@@ -250,15 +284,15 @@ async def hear(page, seconds=10):
     return await asyncio.wait_for(page.recv(), seconds)
 
 
-async def works(text, seconds=60):
+async def works(text, seconds=60, port=PORT):
     """Waits until the whole chain works: the page, its WebSocket, and the text that wsctl sends to it."""
     ws = await container("ws")
 
     async def tried():
         try:
-            if await status_of("/test/") != 200:
+            if await status_of("/test/", port=port) != 200:
                 return False
-            async with browser("test", open_timeout=5) as page:
+            async with browser("test", port=port, open_timeout=5) as page:
                 await run("docker", "exec", ws, "wsctl", "send", "test", text)
                 return await hear(page) == text
         except (OSError, AssertionError, asyncio.TimeoutError, websockets.exceptions.WebSocketException):

@@ -73,6 +73,7 @@ if [ -n "$own_engine" ]; then
     echo "$here: no Docker engine answers; starting one"
     exec 9>"/tmp/wspush-compose.$(id -u).lock" # two engines would share a bridge
     flock -w 900 9 || { echo "$here: another run has not ended for 15 minutes" >&2; exit 1; }
+    SECONDS=0 # the wait was not ours
     engine_start
 fi
 if docker image inspect $base >/dev/null 2>&1 || timeout 120 docker pull -q $base >/dev/null 2>&1; then
@@ -140,5 +141,6 @@ for command in "${composes[@]}"; do
     (cd "$clone" && timeout 60 $command down -v --remove-orphans >/dev/null 2>&1) || :
 done
 counted=yes
+echo "took $SECONDS s, with the engine and the base image"
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ] && [ $passed -gt 0 ]

@@ -1,8 +1,9 @@
 """What the site answers, to the byte: asks a long list of requests and keeps the answers, then compares two such recordings.
 
-    answers.py record DIR [--site]     one file an answer; --site leaves out what a push location takes, wherever it is
-    answers.py learn DIR DIR MASK      which header lines differ between two recordings of the same configuration
-    answers.py compare DIR DIR MASK    whether anything else differs
+    answers.py record DIR [--site]             one file an answer; --site leaves out what a push location takes, wherever it is
+    answers.py learn DIR DIR MASK              which header lines differ between two recordings of the same configuration
+    answers.py compare DIR DIR MASK [--site]   whether anything else differs: no answer may be missing, and none may be new. With
+                                               --site the second recording is one of that kind
 
 Over HTTP/1.x the bytes are taken from the socket as they come. The one thing undone is chunking, because where PHP's output is
 cut depends on time; that it was chunked, and ended well, stays. HTTP/2 is curl's view: status, header lines in order, body.
@@ -213,6 +214,11 @@ def keep(directory, name, answers):
         (directory / f"{name} {number + 1}").write_bytes(answer)
 
 
+def name_of(number):
+    method, path, *_ = requests[number]
+    return f"{number:03} {method} {path[:60].replace('/', '|')}"
+
+
 def record(directory, site_only):
     directory.mkdir()
     for number, (method, path, headers, body, versions, port, tls, push) in enumerate(requests):
@@ -223,7 +229,7 @@ def record(directory, site_only):
                 answers = two(directory, method, path, headers, body)
             else:
                 answers = one_x(version, method, path, headers, body, port, tls)
-            keep(directory, f"{number:03} {method} {path[:60].replace('/', '|')} HTTP-{version}", answers)
+            keep(directory, f"{name_of(number)} HTTP-{version}", answers)
     for name, data in RAW.items():
         keep(directory, f"raw {name}", split(exchange(data)))
     keep(directory, "raw tls-port", split(exchange(b"GET / HTTP/1.0\r\n\r\n", tls=False)))
@@ -240,6 +246,15 @@ def read(path):
     return path.read_bytes() if path.exists() else b"(no answer)"
 
 
+def pairs_of(first, second, site_only=False):
+    """(name, answer, answer) of all that is in either recording."""
+    names = {path.name for directory in (first, second) for path in directory.iterdir()}
+    if site_only:
+        pushes = tuple(name_of(number) + " HTTP-" for number, request in enumerate(requests) if request[-1])
+        names = {name for name in names if not name.startswith(pushes)}
+    return [(name, read(first / name), read(second / name)) for name in sorted(names)]
+
+
 def field(line):
     return line.partition(b":")[0].decode("latin-1").lower()
 
@@ -247,41 +262,40 @@ def field(line):
 def learn(first, second, mask):
     """Date says when; Expires says when plus seven days. Nothing else may differ while nothing was changed."""
     learned, strange = [], []
-    for path in sorted(first.iterdir()):
-        one, other = path.read_bytes(), read(second / path.name)
+    recorded = pairs_of(first, second)
+    for answer, one, other in recorded:
         pairs = list(zip(lines(one), lines(other)))
         for number, (a, b) in enumerate(pairs):
             if a == b:
                 continue
             known = field(a) == field(b) and field(a) in ("date", "expires") and number < len(pairs) - 1
-            (learned if known else strange).append((path.name, number, field(a)))
+            (learned if known else strange).append((answer, number, field(a)))
         if len(lines(one)) != len(lines(other)):
-            strange.append((path.name, -1, "the number of lines"))
+            strange.append((answer, -1, "the number of lines"))
     mask.write_text("".join(f"{name}\t{number}\n" for name, number, _ in learned))
     for name, number, what in strange:
         print(f"FAIL  {name}: line {number} differs while nothing was changed: {what}")
     if not strange:
         names = ", ".join(sorted({what for _, _, what in learned}))
-        print(f"ok    {len(list(first.iterdir()))} answers, and between two recordings these lines differ and no others: {names}")
+        print(f"ok    {len(recorded)} answers, and between two recordings these lines differ and no others: {names}")
 
 
 def masked(answer, numbers):
     return [b"%s: ..." % field(line).encode() if number in numbers else line for number, line in enumerate(lines(answer))]
 
 
-def compare(first, second, mask):
+def compare(first, second, mask, site_only):
     numbers = {}
     for line in mask.read_text().splitlines():
         name, _, number = line.rpartition("\t")
         numbers.setdefault(name, set()).add(int(number))
     same, different = 0, []
-    for path in sorted(second.iterdir()):
-        one, other = read(first / path.name), path.read_bytes()
-        known = numbers.get(path.name, ())
+    for name, one, other in pairs_of(first, second, site_only):
+        known = numbers.get(name, ())
         if masked(one, known) == masked(other, known):
             same += 1
         else:
-            different.append((path.name, one, other))
+            different.append((name, one, other))
     if same and not different:
         print(f"ok    {same} answers are the same, byte for byte")
         return
@@ -295,7 +309,10 @@ def compare(first, second, mask):
 if __name__ == "__main__":
     os.umask(0o022)
     where = [pathlib.Path(argument) for argument in sys.argv[2:] if argument != "--site"]
+    site = "--site" in sys.argv
     if sys.argv[1] == "record":
-        record(where[0], "--site" in sys.argv)
+        record(where[0], site)
+    elif sys.argv[1] == "learn":
+        learn(*where)
     else:
-        {"learn": learn, "compare": compare}[sys.argv[1]](*where)
+        compare(*where, site)

@@ -130,8 +130,11 @@ record() { # NAME [--site]
     shift
     python "$here/answers.py" record "$tmp/$name" "$@" || fail "$name: not all could be asked"
 }
-same() { # NAME [BEFORE]
-    count python "$here/answers.py" compare "$tmp/${2-before}" "$tmp/$1" "$tmp/mask"
+same() { # NAME [BEFORE [--site]]
+    name=$1
+    before=${2-before}
+    shift $(($# < 2 ? $# : 2))
+    count python "$here/answers.py" compare "$tmp/$before" "$tmp/$name" "$tmp/mask" "$@"
 }
 good_config() {
     nginx -t >"$tmp/nginx-t" 2>&1 || { cat "$tmp/nginx-t"; return 1; }
@@ -223,7 +226,7 @@ write_site '{ print }
 check "nginx -t has nothing to say" good_config
 reload nginx
 record everywhere --site
-same everywhere
+same everywhere before --site
 
 echo "- without the includes"
 write_site '{ print }'

@@ -9,8 +9,10 @@ cd /src || exit 1
 apt() {
     apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-confold "$@"
 }
+units="wspushd.service wspush-fcgi.service wspushd.socket wspush-control.socket wspush-fcgi.socket"
 all() { # WORD: what systemctl says about each unit; one word if it is the same for all
-    systemctl "$1" wspushd.socket wspush-control.socket wspush-fcgi.socket wspushd.service wspush-fcgi.service | sort -u
+    # shellcheck disable=SC2086 # words
+    systemctl "$1" $units | sort -u
 }
 value() { # PROPERTY UNIT
     systemctl show -P "$1" "$2"
@@ -57,7 +59,53 @@ Seccomp: 2"
     check "$unit: it said what it serves" sh -c "journalctl -u $unit | grep -q 'ready:'"
 done
 
+check "systemctl status says that both run" same \
+    "$(systemctl status wspushd wspush-fcgi | grep -c 'Active: active (running)')" 2
+
+# ---- what systemd has made of the units ----
+in_order() { # lines NAME=WORD ...; systemd keeps no order in a set of words
+    while IFS='=' read -r name words; do
+        # shellcheck disable=SC2086 # words
+        echo "$name=$(printf '%s\n' $words | LC_ALL=C sort | tr '\n' ' ')"
+    done | LC_ALL=C sort
+}
+expected() { # UNIT
+    awk -v unit="$1" '/^\[/ { ours = index(" " substr($0, 2, length($0) - 2) " ", " " unit " "); next } ours && NF' \
+        t/package/units.txt | in_order
+}
+as_read() { # UNIT
+    systemctl show --all -p "$(expected "$1" | cut -d= -f1 | paste -sd,)" "$1" | in_order
+}
+# Settings of the file that units.txt lacks. Left out are texts, commands, what the units are to each other, and
+# SystemCallFilter= (a page of names); what these do is seen elsewhere.
+unlisted() { # UNIT
+    expected "$1" | cut -d= -f1 >/tmp/listed
+    sed -n 's/^\([A-Z][A-Za-z]*\)=.*/\1/p' "/lib/systemd/system/$1" | sort -u |
+        sed -e 's/Sec$/USec/' -e 's/^ListenStream$/Listen/' -e 's/^Service$/Triggers/' |
+        grep -vxE 'Description|Documentation|Exec.*|Requires|Sockets|WantedBy|Also|SystemCallFilter' | grep -vxFf /tmp/listed
+}
+for unit in $units; do
+    expected "$unit" >/tmp/expected
+    as_read "$unit" >/tmp/read
+    check "$unit: systemd has each setting as units.txt has it" diff /tmp/expected /tmp/read
+    check "$unit: units.txt has all that is set" same "$(unlisted "$unit")" ""
+done
+# Who is at the other end of a socket: in a user namespace (PrivateUsers) all but root would be nobody.
+check "CLIENT INFO of root: uid 0" same "$(python3 -I t/package/peer.py)" 0
+check "CLIENT INFO of www-data: its uid" same \
+    "$(setpriv --reuid www-data --regid www-data --init-groups python3 -I t/package/peer.py)" "$(id -u www-data)"
+
 # ---- reload ----
+follow() { # into /tmp/followed, until the reload of both is there
+    journalctl -u wspushd -u wspush-fcgi -f >/tmp/followed 2>&1 &
+    following=$!
+    within 10 test -s /tmp/followed && systemctl reload wspushd wspush-fcgi &&
+        within 10 grep 'Reloaded wspushd' /tmp/followed && within 10 grep 'Reloaded wspush-fcgi' /tmp/followed
+    status=$?
+    kill $following
+    return $status
+}
+check "journalctl -f shows what comes of both" follow
 echo 'message_limit = 10' >>$config
 check "systemctl reload, both: nobody notices" through open 0 systemctl reload wspushd wspush-fcgi
 check "and the configuration holds" no push "more than ten bytes"
@@ -149,6 +197,9 @@ check "serves" within 5 push started
 
 # ---- upgrade, remove, purge ----
 before=$(sockets)
+pid=$(value MainPID wspushd)
+check "reinstall under traffic: the open one is told 1001, others wait" through 1001 1 apt-get -q -y install --reinstall ./wspush.deb
+check "what is installed now runs" another wspushd "$pid"
 check "upgrade under traffic: the open one is told 1001, others wait" through 1001 1 apt-get -q -y install ./next.deb
 check "the new version runs" same "$(wsctl info | tr -d '\r' | sed -n 's/^wspush_version: *//p')" "$(dpkg-deb -f next.deb Version)"
 check "on the same sockets" same "$(sockets)" "$before"

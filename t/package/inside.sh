@@ -2,13 +2,14 @@
 # t/package/inside.sh ROOTFS TMP: the stages, in the namespaces that run.sh made.
 #
 #   dist       `make dist`, on the host, in a repository of its own with this tree as its only commit
-#   build      in a bare Debian with what Build-Depends names: `make`, `make deb`, `make install`, as an ordinary user
+#   readme     in a bare Debian with git and make, as root: README's way to the package (readme.sh)
+#   build      in a bare Debian with what Build-Depends names: `make`, `make deb`, `make install`, as an ordinary user (build.sh)
 #   site       in a bare Debian with nginx and no init: the package installed, used, upgraded, removed, purged (site.sh); the
 #              daemons by hand and under a service manager that is a test (manager.py)
 #   booted     the same Debian with systemd as its first process: the units themselves (booted.sh)
 #
-# The package is built in the bare Debian, and not on the host, so that Build-Depends is seen to be enough and the result to be
-# that release's.
+# The package is built in bare Debians, and not on the host, so that conf/install-deps.sh and Build-Depends are each seen to be enough,
+# and the result to be that release's.
 set -eu
 rootfs=$1
 tmp=$2
@@ -47,8 +48,8 @@ in_root() { # DIR COMMAND ...
 install_in() { # DIR PACKAGE ...
     root=$1
     shift
-    in_root "$root" apt-get -q -y install --no-install-recommends "$@" >"$tmp/apt.log" 2>&1 || {
-        tail -n 20 "$tmp/apt.log"
+    in_root "$root" apt-get -q -y install --no-install-recommends "$@" >"$root.log" 2>&1 || {
+        tail -n 20 "$root.log"
         return 1
     }
 }
@@ -61,7 +62,7 @@ tar -C "$tmp/src" --strip-components=1 -xf "$work/tree.tar.gz"
 version=$(cat "$tmp/src/VERSION")
 (cd "$tmp/src" && "$top/t/package/dist.sh" "$work") </dev/null
 
-# ---- the two Debians ----
+# ---- the Debians ----
 new_root "$tmp/build"
 in_root "$tmp/build" apt-get -q update >"$tmp/apt.log" 2>&1 || {
     tail -n 20 "$tmp/apt.log"
@@ -70,6 +71,14 @@ in_root "$tmp/build" apt-get -q update >"$tmp/apt.log" 2>&1 || {
 cp -a "$tmp/build/var/lib/apt/lists" "$tmp/lists"
 mkdir -p "$tmp/build/control/debian"
 cp "$tmp/src/conf/debian/control" "$tmp/build/control/debian/"
+new_root "$tmp/readme"
+mv "$work/clone" "$tmp/readme/srv/wspush"
+chmod -R go=rX "$tmp/readme/srv/wspush"
+cp t/package/readme.sh t/package/say.sh "$tmp/readme/root/"
+{
+    install_in "$tmp/readme" git make && in_root "$tmp/readme" /root/readme.sh || echo "FAIL  readme.sh ended with status $?"
+} >"$tmp/readme.out" 2>&1 &
+readme=$!
 new_root "$tmp/site"
 (
     install_in "$tmp/site" nginx python3-minimal python3-websockets gcc libc6-dev pkg-config libhiredis-dev >"$tmp/site.out" 2>&1
@@ -91,13 +100,18 @@ deb=$(ls "$work/wspush_${version}_"*.deb)
 next=$(ls "$work"/wspush_*test_*.deb)
 check "lintian has no error" lintian --fail-on error --allow-root "$deb"
 
+stage "readme, which ran meanwhile"
+wait $readme
+cat "$tmp/readme.out"
+check "its package has the same bytes" cmp "$deb" "$tmp/readme/root/wspush/build/${deb##*/}"
+
 # ---- site and booted ----
 wait $site || {
     cat "$tmp/site.out"
     exit 1
 }
 mkdir "$tmp/site/src"
-cp -a "$tmp/src/t" "$tmp/src/static" "$tmp/src/docs" "$tmp"/src/*.md "$tmp/site/src/"
+cp -a "$tmp/src/t" "$tmp/site/src/"
 cp "$deb" "$tmp/site/src/wspush.deb"
 cp "$next" "$tmp/site/src/next.deb"
 # What the package needs comes first, so that what it brings itself can be told apart.

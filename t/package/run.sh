@@ -2,7 +2,7 @@
 # t/package/run.sh: the .deb, `make install`, `make dist` and the systemd units, in a bare Debian made by t/rootfs.sh.
 #
 # Everything happens in namespaces of its own, in a file system in memory: whatever ends this script ends all that it started, and
-# leaves a directory with this output at most. It needs root (mounts, chroot), and about 1.5 GB of memory. inside.sh goes on.
+# leaves a directory with this output at most. It needs root (mounts, chroot), and about 2 GB of memory. inside.sh goes on.
 set -eu
 limit=420 # seconds, for all of it
 cd "$(dirname "$0")/../.."

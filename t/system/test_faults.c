@@ -164,6 +164,7 @@ START_TEST(no_descriptor_left)
     ck_assert_msg(cpu < 0.1 * QUIET_MS / 1000 || sanitized, "%.3f s of CPU in a second of waiting", cpu);
     resp_expect(control, "PUBLISH test 0", "5");
     crowd_receive(in, 1, 5000);
+    ck_assert_int_gt(info_get(control, "accepts_put_off"), 0);
     limit_descriptors(1000);
     for (int i = 0; i < WAITING; i++)
         ck_assert_msg(http_until(waiting[i], "HTTP/1.1 101 ", 5000), "number %d is not let in", i);
@@ -225,6 +226,7 @@ START_TEST(no_memory_for_a_message)
     wsclient_close(other);
     free(text);
     site_wait_log(site, SITE_WORKER, "with 1011: out of memory", 1000);
+    ck_assert_int_eq(info_get(control, "no_memory"), 3);
     expect_counted(4);
     end_as_before();
 }

@@ -17,7 +17,7 @@ static uint64_t sum(const struct hub *h, enum stat which)
 
 static void add_server(struct buf *out, const struct control *c)
 {
-    int64_t up = (clock_wall_ms() - c->started) / 1000;
+    int64_t up = (clock_mono_ms() - c->started) / 1000;
     buf_addf(
         out,
         "# Server\r\nredis_version:7.0.0\r\nwspush_version:%s\r\nprocess_id:%d\r\nuptime_in_seconds:%lld\r\n"
@@ -57,9 +57,9 @@ static void add_stats(struct buf *out, const struct control *c)
     buf_addf(out,
              "# "
              "Stats\r\ntotal_connections_received:%llu\r\ntotal_commands_processed:%llu\r\nprotocol_faults:%"
-             "llu\r\n",
+             "llu\r\naccepts_put_off:%llu\r\n",
              (unsigned long long)c->sessions_total, (unsigned long long)c->commands_total,
-             (unsigned long long)c->faults_total);
+             (unsigned long long)c->faults_total, (unsigned long long)c->loop->accepts_put_off);
 #define STAT(name, help) buf_addf(out, #name ":%llu\r\n", (unsigned long long)sum(c->hub, STAT_##name));
 #include "push/stats.def"
 #undef STAT

@@ -53,7 +53,7 @@ static void on_accept(void *arg, int fd)
 
 int control_init(struct control *c, struct loop *loop, struct hub *hub, int listen_fd)
 {
-    *c = (struct control){.loop = loop, .hub = hub, .started = clock_wall_ms()};
+    *c = (struct control){.loop = loop, .hub = hub, .started = clock_mono_ms()};
     list_init(&c->sessions);
     control_configure(c);
     c->acceptor = (struct acceptor){.what = "an operator", .on_accept = on_accept, .arg = c};

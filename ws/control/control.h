@@ -26,7 +26,7 @@ struct control {
     uint64_t commands_total;
     uint64_t faults_total;
     size_t bulk_max; /* the largest message limit that any channel has or had */
-    int64_t started; /* Unix milliseconds */
+    int64_t started; /* monotonic milliseconds */
 };
 
 /* Begins to accept. 0, or -1 with errno. `hub` gets its struct hub_up from control_up(). */

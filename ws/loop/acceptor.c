@@ -46,6 +46,7 @@ static void on_event(struct loop *loop, struct io *io, uint32_t events)
         } else if (is_shortage(errno)) {
             log_peer("cannot accept %s: %s; trying again in %d ms", a->what, strerror(errno), DEAF_MS);
             a->deaf_until = loop->now + DEAF_MS;
+            loop->accepts_put_off++;
             loop_pause(loop, io);
             return;
         } else if (errno != EINTR && errno != ECONNABORTED) {

@@ -57,6 +57,7 @@ struct loop {
     int64_t now;   /* clock_mono_ms() of this turn */
     size_t worked; /* bytes that handlers have made of what they read in this turn, by their own count */
     unsigned turns;
+    uint64_t accepts_put_off; /* times that there was no descriptor left for who came */
     struct tidy tidy;
     struct timer tidy_timer; /* set when something was reaped */
     struct list flush;

@@ -131,7 +131,7 @@ void conn_take_frames(struct conn *c, const uint8_t *bytes, size_t len)
         conn_reckon(c); /* the next ping may be due before the pong was */
     }
     if (r < 0 && r != WEBSOCKET_STOP) {
-        stats_add(&c->shard->stats, STAT_protocol_errors, 1);
+        stats_add(&c->shard->stats, r == -ERR_MEMORY ? STAT_no_memory : STAT_protocol_errors, 1);
         c->shard->loop->worked += c->deflate_bits ? c->config->message_limit : 0; /* it was expanded so far */
         conn_fail(c, r);
     }
