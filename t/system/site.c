@@ -665,6 +665,16 @@ int site_descriptors(const struct site *s, enum site_program program)
     return n;
 }
 
+void site_wait_descriptors(const struct site *s, enum site_program program, int count)
+{
+    long long until = http_now() + 5000;
+    int is;
+    while ((is = site_descriptors(s, program)) != count) {
+        ck_assert_msg(http_now() < until, "%d descriptors are open, not %d", is, count);
+        nanosleep(&(struct timespec){.tv_nsec = 3000000}, NULL);
+    }
+}
+
 long long site_memory(const struct site *s, enum site_program program)
 {
     char path[64];

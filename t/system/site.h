@@ -75,6 +75,9 @@ void site_signal(const struct site *s, enum site_program program, int signal);
 int site_wait_end(struct site *s, enum site_program program, int timeout_ms);
 /* Open descriptors, and resident bytes, of a running one. */
 int site_descriptors(const struct site *s, enum site_program program);
+/* Waits until it has so many open descriptors: who stands in a backlog is not seen otherwise. The test fails
+ * after 5 s. */
+void site_wait_descriptors(const struct site *s, enum site_program program, int count);
 long long site_memory(const struct site *s, enum site_program program);
 /* The children of any process: their ids go to `out`, at most `max`. Returns how many. */
 size_t site_children(pid_t parent, pid_t *out, size_t max);

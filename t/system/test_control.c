@@ -1354,7 +1354,7 @@ START_TEST(many_errors)
         }
     }
     info_until(control, "operators", 1);
-    ck_assert_int_eq(site_descriptors(site, SITE_WORKER), descriptors);
+    site_wait_descriptors(site, SITE_WORKER, descriptors);
     ck_assert_int_lt(info_get(control, "used_memory") - before, 64 * 1024);
     wsclient_close(c);
     end();

@@ -91,7 +91,7 @@ static void end_as_before(void)
     if (site_pid(site, SITE_NGINX))
         use(site_http(site));
     info_until(control, "connections", 0);
-    ck_assert_int_eq(site_descriptors(site, SITE_WORKER), descriptors);
+    site_wait_descriptors(site, SITE_WORKER, descriptors);
     long long more = info_get(control, "used_memory") - heap;
     ck_assert_msg(more <= HEAP_MAX, "%lld bytes of heap are left behind", more);
     resp_free(control);

@@ -853,7 +853,7 @@ START_TEST(sudden_ends)
         others_are_well();
     }
     info_until(control, "connections", 1);
-    ck_assert_int_eq(site_descriptors(site, SITE_WORKER), descriptors);
+    site_wait_descriptors(site, SITE_WORKER, descriptors);
     end();
 }
 END_TEST

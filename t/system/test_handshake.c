@@ -197,7 +197,7 @@ START_TEST(cut_at_every_byte)
         http_close(c);
     }
     info_until(control, "connections", 1);
-    ck_assert_int_eq(site_descriptors(site, SITE_WORKER), descriptors);
+    site_wait_descriptors(site, SITE_WORKER, descriptors);
     publish("test", "still here", 1);
     wsclient_expect_text(witness, "still here");
     wsclient_free(witness);
