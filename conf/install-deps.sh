@@ -11,7 +11,7 @@ packages() {
     memcheck) echo valgrind ;;
     interop) echo nodejs npm redis-tools python3 python3-websockets python3-autobahn python3-redis libwebsockets-dev chromium ;;
     browser) echo nodejs npm chromium ;;
-    compose) echo docker.io docker-compose iptables iproute2 debootstrap python3 python3-websockets ;;
+    compose) echo docker.io docker-compose iptables iproute2 debootstrap python3 python3-websockets python3-yaml ;;
     deb) echo build-essential dpkg-dev debhelper ;;
     package) echo debootstrap dpkg-dev git iproute2 lintian ;;
     coverage) echo gcovr ;;
