@@ -693,6 +693,7 @@ START_TEST(info_fields)
         "writes:",
         "slow_closed:",
         "protocol_errors:",
+        "closed_abnormally:",
         "no_memory:",
         "inbox_dropped:",
         "used_cpu_sys:",

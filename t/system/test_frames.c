@@ -684,6 +684,32 @@ START_TEST(replies_before_the_close)
 }
 END_TEST
 
+/* Whoever has said good-bye and then all, gets all that is still to come. */
+START_TEST(half_closed_with_much_to_come)
+{
+    enum { MESSAGES = 4, SIZE = 90000 };
+    static unsigned char text[SIZE];
+    memset(text, 'x', SIZE);
+    begin("");
+    for (int tcp = 0; tcp < 2; tcp++) {
+        struct wsclient *c = wsclient_open(tcp ? site_tcp(site) : site_ws(site), "/echo");
+        for (int i = 0; i < MESSAGES; i++)
+            ck_assert_int_eq(wsclient_send_binary(c, text, SIZE), 0);
+        ck_assert_int_eq(wsclient_send_close(c, 4000, "bye"), 0);
+        ck_assert_int_eq(shutdown(wsclient_fd(c), SHUT_WR), 0);
+        for (int i = 0; i < MESSAGES; i++)
+            wsclient_expect_binary(c, text, SIZE);
+        struct wsclient_received got;
+        ck_assert_int_eq(wsclient_recv(c, &got, WSCLIENT_WAIT), WSCLIENT_GOT);
+        ck_assert(got.opcode == WSCLIENT_CLOSE && got.code == 4000);
+        ck_assert_int_eq(wsclient_recv(c, &got, WSCLIENT_WAIT), WSCLIENT_EOF);
+        wsclient_free(c);
+    }
+    info_until(control, "connections", 1);
+    end();
+}
+END_TEST
+
 /* ---- pings ---- */
 
 START_TEST(pings_are_answered)
@@ -853,6 +879,7 @@ START_TEST(sudden_ends)
         others_are_well();
     }
     info_until(control, "connections", 1);
+    ck_assert_int_ge(info_get(control, "closed_abnormally"), (long long)(len / 5) * 2); /* 1006 */
     site_wait_descriptors(site, SITE_WORKER, descriptors);
     end();
 }
@@ -893,6 +920,7 @@ int main(void)
     tcase_add_test(tc, close_timeout);
     tcase_add_test(tc, closed_by_both);
     tcase_add_test(tc, replies_before_the_close);
+    tcase_add_test(tc, half_closed_with_much_to_come);
     tc = tcase(suite, "pings and time");
     tcase_add_test(tc, pings_are_answered);
     tcase_add_test(tc, unread_pings);

@@ -184,6 +184,24 @@ START_TEST(garbage)
 }
 END_TEST
 
+/* A place is taken by who is let in, not by who has yet to ask. */
+START_TEST(the_last_place)
+{
+    static const char request[] = GOOD;
+    begin("max_clients = 1\n");
+    struct http_conn *half = http_open(site_ws(site));
+    ck_assert(half && http_write(half, request, 20) == 0);
+    struct wsclient *c = wsclient_open(site_ws(site), "/test/");
+    ck_assert(http_write(half, request + 20, sizeof request - 1 - 20) == 0);
+    ck_assert(http_until(half, "HTTP/1.1 503 ", 5000));
+    http_close(half);
+    wsclient_close(c);
+    info_until(control, "connections", 0);
+    wsclient_close(wsclient_open(site_ws(site), "/test/"));
+    end();
+}
+END_TEST
+
 /* Cut off at each byte, with and without the rest of the world noticing: nothing is left of any. */
 START_TEST(cut_at_every_byte)
 {
@@ -947,6 +965,7 @@ int main(void)
     tcase_add_test(tc, malformed_requests);
     tcase_add_test(tc, control_bytes_in_a_value);
     tcase_add_test(tc, garbage);
+    tcase_add_test(tc, the_last_place);
     tcase_add_test(tc, cut_at_every_byte);
     tcase_add_test(tc, byte_by_byte);
     tcase_add_test(tc, head_size);

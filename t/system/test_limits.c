@@ -94,6 +94,41 @@ START_TEST(a_flood)
 }
 END_TEST
 
+/* Who goes on for so long is not only slowed down. */
+START_TEST(a_flood_in_small_pieces)
+{
+    static unsigned char bytes[4096];
+    begin(1, "inbound = echo\nin_bytes = 20k\n");
+    struct wsclient *c = wsclient_open(site_ws(site), "/test/");
+    size_t len = wsclient_encode(&(struct wsclient_frame){.fin = true, .opcode = WSCLIENT_PONG}, bytes, 20);
+    for (size_t i = len; i + len <= sizeof bytes; i += len)
+        memcpy(bytes + i, bytes, len);
+    long long began = http_now();
+    while (wsclient_send_raw(c, bytes, sizeof bytes / len * len) == 0 && http_now() - began < 12000)
+        continue;
+    wsclient_expect_close(c, 1008);
+    ck_assert_int_lt(http_now() - began, 12000);
+    wsclient_free(c);
+    end();
+}
+END_TEST
+
+/* While a client is read slowly, its message is not late. */
+START_TEST(a_message_that_is_read_slowly)
+{
+    char text[6001] = {0};
+    memset(text, 'x', sizeof text - 1);
+    begin(1, "inbound = echo\nin_bytes = 2k\nframe_timeout = 1s\n");
+    struct wsclient *c = wsclient_open(site_ws(site), "/test/");
+    long long began = http_now();
+    ck_assert_int_eq(wsclient_send_text(c, text), 0);
+    wsclient_expect_text(c, text);
+    ck_assert_int_ge(http_now() - began, 900);
+    wsclient_close(c);
+    end();
+}
+END_TEST
+
 /* ---- how long ---- */
 
 START_TEST(idle)
@@ -132,7 +167,7 @@ START_TEST(clients_of_an_address)
     begin(_i + 1, "clients_per_address = 2\n");
     struct wsclient *first = come("192.0.2.1");
     struct wsclient *second = come("192.0.2.1");
-    struct wsclient *third = come("192.0.2.1");
+    struct wsclient *third = come("::ffff:192.0.2.1"); /* the same in IPv6 */
     struct wsclient *other = come("192.0.2.2");
     struct wsclient *unknown[4];
     for (int i = 0; i < 4; i++) /* without an address there is nothing to count by */
@@ -231,6 +266,8 @@ int main(void)
     tcase_add_test(tc, frames_a_second);
     tcase_add_test(tc, bytes_a_second);
     tcase_add_test(tc, a_flood);
+    tcase_add_test(tc, a_flood_in_small_pieces);
+    tcase_add_test(tc, a_message_that_is_read_slowly);
     tcase_add_test(tc, idle);
     tcase_add_loop_test(tc, clients_of_an_address, 0, 2);
     tcase_add_loop_test(tc, the_oldest_are_dropped, 0, 2);

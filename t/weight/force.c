@@ -44,6 +44,7 @@ size_t force_left(const struct force *f)
 bool force_send(struct force *f, int fd, const void *bytes, size_t len)
 {
     const char *p = bytes;
+    f->missed += fd < 0;
     size_t want = len < force_left(f) ? len : force_left(f);
     for (size_t done = 0; done < want;) {
         struct pollfd ready = {.fd = fd, .events = POLLOUT};

@@ -19,6 +19,7 @@ struct force {
     size_t count;
     size_t cap;
     size_t sent;
+    size_t missed; /* sent to nobody: its connection was refused */
 };
 
 /* Connects to "unix:PATH"; the descriptor is the force's. */

@@ -77,6 +77,7 @@ static void forget_words(void)
 
 struct weighing {
     size_t sent;
+    size_t missed;
     long long grown_kib;
     long long left_kib;
     struct testimony testimony;
@@ -94,6 +95,7 @@ static struct weighing weigh(const struct attack *attack)
     attack->run(&f);
     wait_until(began + ATTACK_MIN_MS);
     w.sent = f.sent;
+    w.missed = f.missed;
     force_disband(&f);
     long long ended = http_now();
     info_until(control, "connections", WITNESSES);
@@ -108,8 +110,8 @@ static struct weighing weigh(const struct attack *attack)
 static bool is_good(const struct weighing *w)
 {
     const struct testimony *t = &w->testimony;
-    return w->grown_kib <= GROWTH_MAX_KIB && w->left_kib <= LEFT_MAX_KIB && t->lost == 0 && t->heard > 0 &&
-           t->p99_ms < p99_max_ms;
+    return w->sent > 0 && w->missed == 0 && w->grown_kib <= GROWTH_MAX_KIB && w->left_kib <= LEFT_MAX_KIB &&
+           t->lost == 0 && t->heard > 0 && t->p99_ms < p99_max_ms;
 }
 
 /* The best of three: what else the machine does at the time is no fault of the worker's. */

@@ -71,7 +71,7 @@ void buf_add_within(struct buf *b, const void *bytes, size_t len, size_t ceiling
     size_t need = b->len + len;
     if (!b->failed && need > b->cap) {
         size_t cap = need + need / 4;
-        set_cap(b, cap < ceiling ? cap : ceiling);
+        set_cap(b, cap < ceiling ? cap : ceiling > need ? ceiling : need);
     }
     buf_add(b, bytes, len);
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/option.h"
 #include "base/origin.h"
 
 static const char *section_of(const struct config *config, const struct channel_config *rules)
@@ -17,7 +18,7 @@ void remedy_add(struct buf *out, const struct config *config, const struct chann
 {
     const char *glob = section_of(config, rules);
     if (glob)
-        buf_addf(out, "channel \"%s\" { %s }", glob, line);
+        buf_addf(out, "in channel \"%s\": %s", glob, line);
     else
         buf_adds(out, line);
 }
@@ -43,8 +44,11 @@ void remedy_add_origin(struct buf *out, const struct config *config, const struc
     buf_fini(&line);
 }
 
-void remedy_add_number(struct buf *out, const char *name, uint64_t value)
+void remedy_add_double(struct buf *out, const char *name, uint64_t value)
 {
+    uint64_t max = option_find(name)->max;
+    if (value >= max)
+        return;
     buf_addf(out, "%s = ", name);
-    buf_addu(out, value);
+    buf_addu(out, value < max / 2 ? value * 2 : max);
 }

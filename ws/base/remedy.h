@@ -8,14 +8,13 @@
 #include "base/buf.h"
 #include "base/config.h"
 
-/* Adds `line`, an option of `rules`; within the channel section that these rules are of, if they are one's.
- */
+/* Adds `line`, an option of `rules`, and to which channel section it belongs, if they are one's. */
 void remedy_add(struct buf *out, const struct config *config, const struct channel_config *rules,
                 const char *line);
 /* The list of origins with this one too. Adds nothing where no entry stands for it alone, as for "null". */
 void remedy_add_origin(struct buf *out, const struct config *config, const struct channel_config *rules,
                        const char *origin);
-/* `name = value`, an option of the whole process. */
-void remedy_add_number(struct buf *out, const char *name, uint64_t value);
+/* Twice as much as `value` for an option of the whole process, as far as it goes. */
+void remedy_add_double(struct buf *out, const char *name, uint64_t value);
 
 #endif

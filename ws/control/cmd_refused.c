@@ -61,8 +61,7 @@ static void add(struct session *s, const struct resp_arg *args)
     refusal_set(r.address, args[1].data, args[1].len);
     refusal_set(r.channel, args[2].data, args[2].len);
     refusal_set(r.why, args[3].data, args[3].len);
-    if (args[4].len < sizeof r.remedy)
-        refusal_set(r.remedy, args[4].data, args[4].len);
+    refusal_set_remedy(&r, args[4].data, args[4].len);
     refusals_add(s->control->hub->world->refusals, &r);
     resp_add_simple(session_reply(s), "OK");
 }

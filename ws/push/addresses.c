@@ -1,6 +1,7 @@
 #include "push/addresses.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,41 @@ struct addresses {
     pthread_mutex_t lock;
     struct source *sources;
 };
+
+static void unmap(struct address *a)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    if (a->family != AF_INET6 || memcmp(a->bytes, mapped, sizeof mapped) != 0)
+        return;
+    a->family = AF_INET;
+    memmove(a->bytes, a->bytes + 12, 4);
+    memset(a->bytes + 4, 0, 12);
+}
+
+bool address_from(struct address *out, const struct sockaddr *from)
+{
+    *out = (struct address){0};
+    if (from->sa_family == AF_INET)
+        memcpy(out->bytes, &((const struct sockaddr_in *)from)->sin_addr, 4);
+    else if (from->sa_family == AF_INET6)
+        memcpy(out->bytes, &((const struct sockaddr_in6 *)from)->sin6_addr, 16);
+    else
+        return false;
+    out->family = (uint8_t)from->sa_family;
+    unmap(out);
+    return true;
+}
+
+bool address_parse(struct address *out, const char *text)
+{
+    *out = (struct address){0};
+    if (inet_pton(AF_INET, text, out->bytes) == 1)
+        out->family = AF_INET;
+    else if (inet_pton(AF_INET6, text, out->bytes) == 1)
+        out->family = AF_INET6;
+    unmap(out);
+    return out->family != 0;
+}
 
 const char *address_text(const struct address *a, char out[ADDRESS_TEXT_MAX])
 {

@@ -14,6 +14,12 @@ struct address {
     uint8_t bytes[16];
 };
 
+/* From a sockaddr or a text; an IPv4 address that is mapped into IPv6 (RFC 4291 section 2.5.5.2) is IPv4.
+ * False, and family 0, where it is none. */
+struct sockaddr;
+bool address_from(struct address *out, const struct sockaddr *from);
+bool address_parse(struct address *out, const char *text);
+
 enum { ADDRESS_TEXT_MAX = 46 };
 
 /* As text; "unix" for family 0. Returns `out`. */

@@ -54,13 +54,8 @@ static void set_up_tcp(struct conn *c)
     if (c->over_unix)
         return;
     setsockopt(c->io.fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    if (getpeername(c->io.fd, (struct sockaddr *)&peer, &len) < 0)
-        return;
-    c->address.family = (uint8_t)peer.ss_family;
-    if (peer.ss_family == AF_INET)
-        memcpy(c->address.bytes, &((struct sockaddr_in *)&peer)->sin_addr, 4);
-    else
-        memcpy(c->address.bytes, &((struct sockaddr_in6 *)&peer)->sin6_addr, 16);
+    if (getpeername(c->io.fd, (struct sockaddr *)&peer, &len) == 0)
+        address_from(&c->address, (const struct sockaddr *)&peer);
 }
 
 void conn_adopt(struct shard *shard, int fd, bool over_unix)
@@ -102,9 +97,16 @@ static void take_bytes(struct conn *c, const uint8_t *bytes, size_t len)
         conn_take_frames(c, bytes, len);
 }
 
+/* The peer says no more. Whoever has shaken hands, or was told why it ends, may still read. */
 static void on_eof(struct conn *c)
 {
-    conn_drop(c, c->close_received || c->state == CONN_ENDED ? c->close_code : 1006);
+    bool parted = c->close_received || c->state == CONN_ENDED;
+    if (!parted || c->eof || outq_empty(&c->out)) {
+        conn_drop(c, parted ? c->close_code : 1006);
+        return;
+    }
+    c->eof = true;
+    loop_want_flush(c->shard->loop, &c->io);
 }
 
 /* Whether the hub has yet to take what was said for inboxes. It soon will: for so long nobody is read whose
@@ -171,8 +173,13 @@ static size_t of_request(const struct conn *c, const uint8_t *bytes, size_t len)
 
 static ssize_t receive(struct conn *c, uint8_t *to)
 {
-    if (c->state != CONN_HANDSHAKE)
-        return recv(c->io.fd, to, conn_may_read(c, c->deflate_bits ? READ_COMPRESSED : READ_A_TURN), 0);
+    if (c->state != CONN_HANDSHAKE) {
+        size_t most = conn_may_read(c, c->deflate_bits ? READ_COMPRESSED : READ_A_TURN);
+        ssize_t got = recv(c->io.fd, to, most, 0);
+        if (got < (ssize_t)most)
+            conn_read_up(c);
+        return got;
+    }
     ssize_t n = recv(c->io.fd, to, READ_A_TURN, MSG_PEEK);
     return n > 0 ? recv(c->io.fd, to, of_request(c, to, (size_t)n), 0) : n;
 }
@@ -273,7 +280,11 @@ static void flush(struct loop *loop, struct io *io)
     push_owed_pong(c);
     if (c->state > CONN_OPEN)
         leave(c);
-    loop_want(loop, io, (conn_is_quiet(c) ? 0u : EPOLLIN) | (outq_empty(&c->out) ? 0u : EPOLLOUT));
+    if (c->eof && outq_empty(&c->out)) {
+        conn_drop(c, c->close_code);
+        return;
+    }
+    loop_want(loop, io, (conn_is_quiet(c) || c->eof ? 0u : EPOLLIN) | (outq_empty(&c->out) ? 0u : EPOLLOUT));
     if (c->state == CONN_ENDED && outq_empty(&c->out) && !c->shut) {
         c->shut = true;
         shutdown(io->fd, SHUT_WR);
@@ -429,6 +440,7 @@ static void reap(struct loop *loop, struct io *io)
     leave(c);
     if (c->opened) {
         stats_add(&shard->stats, STAT_closed_total, 1);
+        stats_add(&shard->stats, STAT_closed_abnormally, c->close_code == 1006);
         websocket_partial_free(c->partial);
     } else {
         handshake_free(c->handshake);
@@ -437,6 +449,8 @@ static void reap(struct loop *loop, struct io *io)
     free(c->throttle);
     if (c->counted)
         addresses_leave(shard->world->addresses, &c->address);
+    if (c->seated)
+        atomic_fetch_sub(&shard->world->seated, 1);
     timer_clear(&c->timer);
     loop_remove(loop, io);
     close(io->fd);

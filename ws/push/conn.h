@@ -29,7 +29,7 @@ enum conn_state { CONN_HANDSHAKE, CONN_REGISTERING, CONN_OPEN, CONN_CLOSING, CON
 
 /* Until the connection is open. */
 struct handshake {
-    struct buf bytes; /* the request so far; later what came behind it */
+    struct buf bytes; /* the request so far */
     size_t scanned;
     struct msg *answer; /* the 101, until the hub has registered the client */
     struct shared_name *channel;
@@ -38,7 +38,8 @@ struct handshake {
 /* Where what it may send is limited. */
 struct throttle {
     struct rate rate;
-    int64_t quiet_until; /* it is not read; 0: it is */
+    int64_t quiet_until;  /* it is not read; 0: it is */
+    int64_t behind_since; /* what it says has not been read up to the end since; 0: it has */
 };
 
 enum { NO_CHANNEL = UINT32_MAX };
@@ -81,9 +82,11 @@ struct conn {
     bool over_unix;
     bool close_received;
     bool shut; /* our side is shut down */
+    bool eof;  /* so is the peer's */
     bool too_slow;
     bool left;    /* the hub knows that it is going */
     bool counted; /* in world->addresses */
+    bool seated;  /* in world->seated */
     struct address address;
 };
 
@@ -151,6 +154,8 @@ void conn_take_frames(struct conn *c, const uint8_t *bytes, size_t len);
 size_t conn_may_read(const struct conn *c, size_t most);
 /* It has said this much: whoever speaks too fast is not read for a while, or ends. */
 void conn_has_said(struct conn *c, uint64_t frames, size_t bytes);
+/* All that it has said so far was read. */
+void conn_read_up(struct conn *c);
 /* The quiet time is over. */
 void conn_hear_again(struct conn *c);
 /* What is limited may have changed. */
@@ -163,7 +168,8 @@ static inline bool conn_is_quiet(const struct conn *c)
 /* conn_time.c */
 
 void conn_on_timer(struct timer *t);
-/* It was not read for a while, so its silence proves nothing: its life signs are awaited anew. */
+/* It was not read for a while, so its silence proves nothing: its life signs, and the rest of its message,
+ * are awaited anew. */
 void conn_stood_still(struct conn *c);
 /* Sets the timer anew after a deadline was moved nearer. */
 void conn_reckon(struct conn *c);

@@ -8,9 +8,9 @@
 #include "push/conn.h"
 #include "push/shard.h"
 
-/* Not reading from a client lasts so long at most: nginx gives up on an upstream that neither reads nor
- * sends. */
-enum { QUIET_MAX_MS = 5000, PIECE_MIN = 512 };
+/* A client that is read more slowly than it sends may be behind for so long at most: then it is over its
+ * limit for good, and nginx gives up on an upstream that neither reads nor sends. */
+enum { BEHIND_MAX_MS = 5000, PIECE_MIN = 512 };
 
 static struct rate_limits limits_of(const struct conn *c)
 {
@@ -52,14 +52,24 @@ void conn_has_said(struct conn *c, uint64_t frames, size_t bytes)
     struct rate_limits limits = limits_of(c);
     int64_t now = c->shard->loop->now;
     int64_t owed = rate_take(&c->throttle->rate, &limits, frames, bytes, now);
-    if (owed > QUIET_MAX_MS) {
+    if (!owed)
+        return;
+    if (!c->throttle->behind_since)
+        c->throttle->behind_since = now;
+    if (now + owed - c->throttle->behind_since > BEHIND_MAX_MS) {
         conn_fail(c, -ERR_RATE);
-    } else if (owed) {
+    } else {
         c->throttle->quiet_until = now + owed;
         stats_add(&c->shard->stats, STAT_throttled, 1);
         loop_want(c->shard->loop, &c->io, c->io.events & ~(uint32_t)EPOLLIN);
         conn_reckon(c);
     }
+}
+
+void conn_read_up(struct conn *c)
+{
+    if (c->throttle)
+        c->throttle->behind_since = 0;
 }
 
 void conn_hear_again(struct conn *c)

@@ -10,6 +10,9 @@
  * sends. */
 enum { UNREAD_MAX_MS = 5000 };
 
+/* With READ_COMPRESSED a time these are 64 KiB. */
+enum { CATCH_UP_READS = 64 };
+
 static int64_t earlier(int64_t a, int64_t b)
 {
     return a && a < b ? a : b;
@@ -18,6 +21,12 @@ static int64_t earlier(int64_t a, int64_t b)
 static int64_t after(int64_t since, int64_t ms)
 {
     return since ? since + ms : 0;
+}
+
+/* It may have said what is awaited: we don't look. */
+static bool is_unheard(const struct conn *c)
+{
+    return c->unread_since || conn_is_quiet(c);
 }
 
 static int64_t open_deadline(const struct conn *c)
@@ -30,7 +39,8 @@ static int64_t open_deadline(const struct conn *c)
         when = c->throttle->quiet_until;
     if (config->idle_timeout)
         when = earlier(c->spoken + config->idle_timeout, when);
-    when = earlier(after(c->partial_since, config->frame_timeout), when);
+    if (!is_unheard(c))
+        when = earlier(after(c->partial_since, config->frame_timeout), when);
     return earlier(after(c->slow_since, config->slow_after), when);
 }
 
@@ -51,6 +61,8 @@ void conn_stood_still(struct conn *c)
     c->heard = c->shard->loop->now;
     if (c->pinged)
         c->pinged = c->heard;
+    if (c->partial_since)
+        c->partial_since = c->heard;
 }
 
 static void ping(struct conn *c)
@@ -66,7 +78,7 @@ static void on_open_deadline(struct conn *c, int64_t now)
         conn_is_slow(c, config->out_slow / 2, SIZE_MAX);
     else if (c->unread_since && now >= c->unread_since + UNREAD_MAX_MS)
         conn_fail(c, -ERR_BUSY);
-    else if (c->partial_since && now >= c->partial_since + config->frame_timeout)
+    else if (c->partial_since && !is_unheard(c) && now >= c->partial_since + config->frame_timeout)
         conn_fail(c, -ERR_FRAME_TIMEOUT);
     else if (config->idle_timeout && now >= c->spoken + config->idle_timeout)
         conn_close_with(c, 1000, error_text(ERR_IDLE));
@@ -80,18 +92,36 @@ static void on_open_deadline(struct conn *c, int64_t now)
         ping(c);
 }
 
+static bool is_read(const struct conn *c)
+{
+    return c->state != CONN_REGISTERING && !is_unheard(c) && !c->eof && !c->io.reaping;
+}
+
+/* Who was ready in time is not late because this thread stood still: what has come is read first. */
+static void catch_up(struct conn *c)
+{
+    uint64_t before;
+    int reads = 0;
+    do {
+        before = c->bytes_in;
+        if (is_read(c))
+            conn_read(c);
+    } while (c->bytes_in != before && ++reads < CATCH_UP_READS && c->shard->loop->now >= deadline(c));
+}
+
 void conn_on_timer(struct timer *t)
 {
     struct conn *c = LIST_ENTRY(t, struct conn, timer);
     int64_t now = c->shard->loop->now;
-    bool is_read = c->state != CONN_REGISTERING && !c->unread_since && !conn_is_quiet(c);
-    if (now >= deadline(c) && is_read)
-        conn_read(c); /* who was ready in time is not late because this thread stood still */
+    if (now >= deadline(c))
+        catch_up(c);
     if (now >= deadline(c) && !c->io.reaping) {
         if (c->state == CONN_OPEN)
             on_open_deadline(c, now);
         else if (c->state == CONN_HANDSHAKE)
             handshake_expired(c);
+        else if (c->state == CONN_REGISTERING) /* it waits for us */
+            c->end_at = now + c->shard->config->handshake_timeout;
         else
             conn_drop(c, c->close_code);
     }

@@ -59,14 +59,8 @@ static const char *copy_text(const struct http_text *t, char out[TEXT_MAX])
 static void take_real_ip(struct conn *c, const struct http_request *r)
 {
     char text[TEXT_MAX];
-    struct address a = {0};
-    if (!copy_text(&r->real_ip, text))
-        return;
-    if (inet_pton(AF_INET, text, a.bytes) == 1)
-        a.family = AF_INET;
-    else if (inet_pton(AF_INET6, text, a.bytes) == 1)
-        a.family = AF_INET6;
-    if (a.family)
+    struct address a;
+    if (copy_text(&r->real_ip, text) && address_parse(&a, text))
         c->address = a;
 }
 
@@ -103,6 +97,15 @@ static bool address_has_room(struct conn *c)
     return c->counted;
 }
 
+static bool take_seat(struct conn *c)
+{
+    struct world *world = c->shard->world;
+    c->seated = atomic_fetch_add(&world->seated, 1) < atomic_load(&world->max_clients);
+    if (!c->seated)
+        atomic_fetch_sub(&world->seated, 1);
+    return c->seated;
+}
+
 /* Every rule for who may come in; 0 or -ERR_..., with *detail where there is more to say. */
 static int judge(struct conn *c, struct http_request *r, char channel[CHANNEL_NAME_MAX + 1],
                  size_t *channel_len, const char **detail)
@@ -123,7 +126,7 @@ static int judge(struct conn *c, struct http_request *r, char channel[CHANNEL_NA
         return -ERR_DRAINING;
     if (!address_has_room(c))
         return -ERR_ADDRESS_FULL;
-    return atomic_load(&world->clients) > atomic_load(&world->max_clients) ? -ERR_FULL : 0;
+    return take_seat(c) ? 0 : -ERR_FULL;
 }
 
 static void ask_hub(struct conn *c, struct http_request *r, const char *channel, size_t len)
@@ -198,7 +201,6 @@ void handshake_read(struct conn *c, const uint8_t *bytes, size_t len)
         refuse_head(c, -ERR_HTTP_HEAD_SIZE);
     } else if (head) {
         on_head(c, head);
-        buf_consume(&h->bytes, head);
     }
 }
 
@@ -216,8 +218,6 @@ void handshake_done(struct conn *c, uint32_t channel, struct shared_name *name)
     stats_add(&c->shard->stats, STAT_clients_total, 1);
     msg_ref(h->answer);
     conn_push_control(c, h->answer);
-    if (h->bytes.len)
-        conn_take_frames(c, h->bytes.data, h->bytes.len);
     handshake_free(h);
     conn_reckon(c);
 }

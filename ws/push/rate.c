@@ -8,10 +8,11 @@ static int64_t min64(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* A limit of n a second gives n thousandths a millisecond. */
+/* A limit of n a second gives n thousandths a millisecond. Without a limit nothing is kept, nor owed when
+ * there is one. */
 static int64_t filled(int64_t left, uint64_t limit, int64_t ms)
 {
-    return min64(left + (int64_t)limit * ms, (int64_t)limit * 1000);
+    return limit ? min64(left + (int64_t)limit * ms, (int64_t)limit * 1000) : 0;
 }
 
 static int64_t time_owed(int64_t left, uint64_t limit)
@@ -29,8 +30,8 @@ int64_t rate_take(struct rate *r, const struct rate_limits *limits, uint64_t fra
 {
     int64_t ms = min64(now - r->at, FILL_MAX_MS);
     r->at = now;
-    r->frames = filled(r->frames, limits->frames, ms) - (int64_t)frames * 1000;
-    r->bytes = filled(r->bytes, limits->bytes, ms) - (int64_t)bytes * 1000;
+    r->frames = filled(r->frames, limits->frames, ms) - (limits->frames ? (int64_t)frames * 1000 : 0);
+    r->bytes = filled(r->bytes, limits->bytes, ms) - (limits->bytes ? (int64_t)bytes * 1000 : 0);
     int64_t a = time_owed(r->frames, limits->frames);
     int64_t b = time_owed(r->bytes, limits->bytes);
     return a > b ? a : b;

@@ -28,6 +28,13 @@ void refusals_free(struct refusals *r)
     free(r);
 }
 
+void refusal_set_remedy(struct refusal *r, const char *line, size_t len)
+{
+    refusal_set(r->remedy, line, len);
+    if (strlen(r->remedy) != len)
+        *r->remedy = '\0';
+}
+
 static bool is_alike(const struct refusal *a, const struct refusal *b)
 {
     return strcmp(a->address, b->address) == 0 && strcmp(a->what, b->what) == 0 &&

@@ -31,6 +31,8 @@ struct refusals *refusals_new(void);
 void refusals_free(struct refusals *r);
 /* Fills in a text, escaped, and cut where it is too long. */
 #define refusal_set(field, bytes, len) log_escape(field, sizeof(field), bytes, len)
+/* A line that would be cut or escaped is none. */
+void refusal_set_remedy(struct refusal *r, const char *line, size_t len);
 /* Keeps a copy, as the latest. One that differs in time alone from one that is kept is counted with it. */
 void refusals_add(struct refusals *r, const struct refusal *refusal);
 /* Copies the latest `max` ones, latest first; returns how many there are. */

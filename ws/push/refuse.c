@@ -42,14 +42,12 @@ static void add_remedy(struct buf *out, const struct conn *c, int error, const s
         if (strcspn(what->channel, "\"\\'*?[]{}$") == what->channel_len)
             buf_addf(out, "channel \"%s\" { }", what->channel);
         break;
-    case ERR_ADDRESS_FULL:
-        remedy_add_number(out, "clients_per_address", config->clients_per_address * 2);
-        break;
+    case ERR_ADDRESS_FULL: remedy_add_double(out, "clients_per_address", config->clients_per_address); break;
     case ERR_FULL:
         if (config->max_clients == atomic_load(&c->shard->world->max_clients))
-            remedy_add_number(out, "max_clients", config->max_clients * 2);
+            remedy_add_double(out, "max_clients", config->max_clients);
         break;
-    case ERR_HTTP_HEAD_SIZE: remedy_add_number(out, "header_limit", config->header_limit * 2); break;
+    case ERR_HTTP_HEAD_SIZE: remedy_add_double(out, "header_limit", config->header_limit); break;
     default: break;
     }
     buf_fini(&text);
@@ -74,8 +72,7 @@ static void record(const struct conn *c, int error, const char *detail, const ch
     else if (r->target.data)
         refusal_set(refusal.channel, r->target.data, r->target.len);
     refusal_set(refusal.why, buf_str(&why), why.len);
-    if (remedy.len < sizeof refusal.remedy) /* a line that was cut would be none */
-        refusal_set(refusal.remedy, buf_str(&remedy), remedy.len);
+    refusal_set_remedy(&refusal, buf_str(&remedy), remedy.len);
     buf_fini(&why);
     buf_fini(&remedy);
     refusals_add(c->shard->world->refusals, &refusal);

@@ -21,8 +21,9 @@ struct world {
     struct mailbox *hub_mail;
     atomic_uint_fast64_t last_client; /* numbers never repeat */
     atomic_size_t clients;            /* connections, handshakes too */
-    atomic_size_t max_clients;
-    atomic_size_t out_total; /* the option, as the hub last took it */
+    atomic_size_t seated;             /* those that were let in */
+    atomic_size_t max_clients;        /* of them */
+    atomic_size_t out_total;          /* the option, as the hub last took it */
     struct addresses *addresses;
     struct refusals *refusals;
     atomic_bool draining;

@@ -190,7 +190,10 @@ static int check_size(const struct websocket_partial *partial, const struct webs
     bool goes_on = partial && h->opcode == WEBSOCKET_CONTINUATION;
     uint64_t before = goes_on ? partial->message.len : 0;
     uint64_t limit = raw_limit(rules, goes_on ? partial->compressed : h->compressed);
-    return !is_control(h->opcode) && h->payload_len > limit - before ? -ERR_MESSAGE_SIZE : 0;
+    if (is_control(h->opcode))
+        return 0;
+    /* the limit may have become less than what is here already */
+    return before > limit || h->payload_len > limit - before ? -ERR_MESSAGE_SIZE : 0;
 }
 
 /* Returns 1 with the header, 0 when more bytes are needed, or -ERR_... as soon as a byte condemns the frame.

@@ -123,6 +123,21 @@ START_TEST(memory_stays_within_the_ceiling)
 }
 END_TEST
 
+/* One that is less than what is there takes nothing away. */
+START_TEST(a_ceiling_that_came_down)
+{
+    struct buf b = {0};
+    for (int i = 0; i < 1000; i++)
+        buf_add(&b, "0123456789", 10);
+    buf_add_within(&b, "0123456789", 10, 500);
+    ck_assert(!buf_failed(&b) && b.cap >= b.len);
+    ck_assert_uint_eq(b.len, 10010);
+    for (size_t i = 0; i < b.len; i++)
+        ck_assert_int_eq(b.data[i], '0' + (int)(i % 10));
+    buf_fini(&b);
+}
+END_TEST
+
 /* By a share of what is there, so that many small additions stay cheap and little is unused. */
 START_TEST(growth_is_by_a_share)
 {
@@ -198,6 +213,7 @@ int main(void)
     tcase_add_test(tc, random_changes_agree_with_an_array);
     tcase_add_test(tc, an_empty_one_holds_no_memory);
     tcase_add_test(tc, memory_stays_within_the_ceiling);
+    tcase_add_test(tc, a_ceiling_that_came_down);
     tcase_add_test(tc, growth_is_by_a_share);
     tcase_add_test(tc, failed_stays_failed_until_cleared);
     tcase_add_test(tc, no_memory);

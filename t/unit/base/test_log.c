@@ -131,6 +131,14 @@ START_TEST(escapes)
                      "caf\xc3\xa9 \xe6\x88\xbf \xf0\x9f\x98\x80");
     ck_assert_str_eq(escape("\xc3(\xed\xa0\x80", 5, 60), "\\xc3(\\xed\\xa0\\x80");
     ck_assert_str_eq(escape("\xc2\x80\xc2\x9f\xc2\xa0", 6, 60), "\\xc2\\x80\\xc2\\x9f\xc2\xa0");
+    /* what turns the direction of text, or ends a line elsewhere */
+    ck_assert_str_eq(escape("\xe2\x80\xae"
+                            "a"
+                            "\xe2\x80\xa8",
+                            7, 60),
+                     "\\xe2\\x80\\xaea\\xe2\\x80\\xa8");
+    ck_assert_str_eq(escape("\xd8\x9c\xe2\x81\xa6", 5, 60), "\\xd8\\x9c\\xe2\\x81\\xa6");
+    ck_assert_str_eq(escape("\xe2\x80\x9c", 3, 60), "\xe2\x80\x9c");
     ck_assert_str_eq(escape("abcdef", 6, 4), "...");
     ck_assert_str_eq(escape("abcdef", 6, 6), "ab...");
     ck_assert_str_eq(escape("\x01\x01", 2, 9), "\\x01...");

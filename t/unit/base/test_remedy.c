@@ -37,7 +37,8 @@ static void expect_origin(const char *text, const char *channel, const char *ori
     ck_assert_str_eq(buf_str(&line), expected);
     config_unref(config);
     if (*expected) {
-        config = read_config(expected);
+        const char *option = strstr(expected, "origins");
+        config = read_config(option);
         const char *const *origins = (const char *const *)rules_of(config, channel)->origins.items;
         ck_assert(origin_allowed(origin, "elsewhere", "https", origins));
         ck_assert(!origin_allowed("https://stranger.example", "elsewhere", "https", origins));
@@ -59,7 +60,7 @@ START_TEST(within_its_section)
 {
     static const char text[] = "origins = \"https://top.example\"\nchannel \"chat/**\" { inbound = off }\n";
     expect_origin(text, "chat/room1", "https://a.example",
-                  "channel \"chat/**\" { origins = {\"https://top.example\", \"https://a.example\"} }");
+                  "in channel \"chat/**\": origins = {\"https://top.example\", \"https://a.example\"}");
     expect_origin(text, "other", "https://a.example",
                   "origins = {\"https://top.example\", \"https://a.example\"}");
 }
@@ -84,13 +85,20 @@ START_TEST(no_more_than_itself)
 }
 END_TEST
 
-START_TEST(a_number)
+static void expect_double(const char *name, uint64_t value, const char *expected)
 {
     struct buf line = {0};
-    remedy_add_number(&line, "max_clients", 2000);
-    ck_assert_str_eq(buf_str(&line), "max_clients = 2000");
+    remedy_add_double(&line, name, value);
+    ck_assert_str_eq(buf_str(&line), expected);
     config_unref(read_config(buf_str(&line)));
     buf_fini(&line);
+}
+
+START_TEST(twice_as_much)
+{
+    expect_double("max_clients", 1000, "max_clients = 2000");
+    expect_double("header_limit", 700 * 1024, "header_limit = 1048576");
+    expect_double("header_limit", 1048576, "");
 }
 END_TEST
 
@@ -101,7 +109,7 @@ int main(void)
     tcase_add_test(tc, an_origin);
     tcase_add_test(tc, within_its_section);
     tcase_add_test(tc, no_more_than_itself);
-    tcase_add_test(tc, a_number);
+    tcase_add_test(tc, twice_as_much);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

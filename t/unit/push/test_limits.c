@@ -64,12 +64,43 @@ START_TEST(in_the_long_run)
 }
 END_TEST
 
+/* What was not limited is not owed when it becomes so. */
+START_TEST(a_limit_that_comes_later)
+{
+    const struct rate_limits frames = {.frames = 10};
+    const struct rate_limits both = {.frames = 10, .bytes = 1000};
+    struct rate r;
+    rate_init(&r, &frames, 0);
+    for (int64_t now = 0; now < 100000; now += 100)
+        ck_assert_int_eq(rate_take(&r, &frames, 1, 1 << 20, now), 0);
+    ck_assert_int_eq(rate_take(&r, &both, 1, 100, 100100), 0);
+}
+END_TEST
+
 static struct address address_of(const char *text)
 {
-    struct address a = {.family = strchr(text, ':') ? AF_INET6 : AF_INET};
-    ck_assert_int_eq(inet_pton(a.family, text, a.bytes), 1);
+    struct address a;
+    ck_assert(address_parse(&a, text));
     return a;
 }
+
+START_TEST(mapped_addresses)
+{
+    char text[ADDRESS_TEXT_MAX];
+    struct address a = address_of("::ffff:192.0.2.1");
+    struct address b = address_of("192.0.2.1");
+    ck_assert_int_eq(memcmp(&a, &b, sizeof a), 0);
+    ck_assert_str_eq(address_text(&a, text), "192.0.2.1");
+    struct sockaddr_in6 mapped = {.sin6_family = AF_INET6};
+    ck_assert_int_eq(inet_pton(AF_INET6, "::ffff:192.0.2.1", &mapped.sin6_addr), 1);
+    ck_assert(address_from(&a, (struct sockaddr *)&mapped));
+    ck_assert_int_eq(memcmp(&a, &b, sizeof a), 0);
+    a = address_of("2001:db8::1");
+    ck_assert_str_eq(address_text(&a, text), "2001:db8::1");
+    ck_assert(!address_parse(&a, "192.0.2.1:80") && !address_parse(&a, ""));
+    ck_assert_str_eq(address_text(&a, text), "unix");
+}
+END_TEST
 
 static bool enter(struct addresses *a, const char *text)
 {
@@ -119,6 +150,8 @@ int main(void)
     tcase_add_test(tc, the_longer_of_the_two_counts);
     tcase_add_test(tc, the_largest_limits_overflow_nothing);
     tcase_add_test(tc, in_the_long_run);
+    tcase_add_test(tc, a_limit_that_comes_later);
+    tcase_add_test(tc, mapped_addresses);
     tcase_add_test(tc, two_from_an_address);
     tcase_add_test(tc, an_ipv6_network_is_one);
     suite_add_tcase(s, tc);

@@ -168,6 +168,30 @@ START_TEST(the_limit_holds_across_fragments)
 }
 END_TEST
 
+/* A limit that comes down in the middle holds from the next frame on. */
+START_TEST(the_limit_comes_down)
+{
+    char part[5000] = {0};
+    struct buf stream = {0};
+    add_frame(&stream, WEBSOCKET_BINARY, part, sizeof part);
+    for (size_t next = 1; next <= sizeof part; next += sizeof part - 1) {
+        struct peer p = {0};
+        struct buf rest = {0};
+        const struct websocket_rules lower = {.limit = 1000};
+        ck_assert_int_eq(feed(&p, stream.data, stream.len), 0);
+        add_frame(&rest, FIN | WEBSOCKET_CONTINUATION, part, next);
+        ck_assert_int_eq(
+            websocket_feed(ws, &p.partial, rest.data, rest.len, &lower, &record_events, &p.record),
+            -ERR_MESSAGE_SIZE);
+        ck_assert_uint_eq(p.record.count, 0);
+        peer_fini(&p);
+        buf_fini(&rest);
+    }
+    buf_fini(&stream);
+    check_codec();
+}
+END_TEST
+
 /* ---- bounds ---- */
 
 START_TEST(empty_fragments_are_bounded)
@@ -344,6 +368,7 @@ int main(void)
     tcase_add_test(tc, lengths_in_a_longer_form_than_needed);
     tcase_add_test(tc, new_messages_inside_a_fragmented_one);
     tcase_add_test(tc, the_limit_holds_across_fragments);
+    tcase_add_test(tc, the_limit_comes_down);
     tcase_add_test(tc, empty_fragments_are_bounded);
     tcase_add_test(tc, some_empty_fragments_are_fine);
     tcase_add_test(tc, a_message_of_tiny_fragments);
