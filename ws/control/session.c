@@ -12,6 +12,9 @@
 /* Unread output above which no further request is run, and unfinished input above which none is awaited. */
 enum { OUT_MARK = 1 << 20, IN_SLACK = 128 * 1024 };
 
+/* A slot that is done with serves again, if its reply was no longer than this: most are a number. */
+enum { SPARE_MAX = 256 };
+
 static void on_event(struct loop *loop, struct io *io, uint32_t events);
 static void flush(struct loop *loop, struct io *io);
 static void reap(struct loop *loop, struct io *io);
@@ -61,6 +64,14 @@ struct session *session_find(struct control *c, struct asker asker)
     return io && io->ops == &session_ops ? session_of(io) : NULL;
 }
 
+static void discard(struct slot *slot)
+{
+    if (!slot)
+        return;
+    buf_fini(&slot->reply);
+    free(slot);
+}
+
 static void free_slot(struct session *s, struct slot *slot)
 {
     if (slot->handed)
@@ -68,8 +79,10 @@ static void free_slot(struct session *s, struct slot *slot)
     if (s->waiting_for == slot->number)
         s->waiting_for = 0;
     list_remove(&slot->link);
-    buf_fini(&slot->reply);
-    free(slot);
+    if (!s->spare && slot->reply.cap <= SPARE_MAX)
+        s->spare = slot;
+    else
+        discard(slot);
 }
 
 /* What was handed out and not written goes back, the latest first, so that the order stays. */
@@ -94,6 +107,7 @@ void session_free(struct session *s)
     if (s->waiting_for)
         hub_cancel_wait(c->hub, waiting);
     put_all_back(s);
+    discard(s->spare);
     session_reset_multi(s);
     resp_parser_fini(&s->parser);
     buf_fini(&s->in);
@@ -123,11 +137,15 @@ struct buf *session_reply(struct session *s)
 
 struct slot *session_defer(struct session *s, enum reply_form form)
 {
-    struct slot *slot = calloc(1, sizeof *slot);
+    struct slot *slot = s->spare ? s->spare : calloc(1, sizeof *slot);
     if (!slot)
         abort();
+    s->spare = NULL;
     slot->number = ++s->last_slot;
     slot->form = form;
+    slot->done = false;
+    slot->handed = NULL;
+    buf_clear(&slot->reply);
     list_append(&s->slots, &slot->link);
     return slot;
 }

@@ -53,9 +53,10 @@ struct session {
     struct buf in;
     struct resp_parser parser;
     struct buf out;
-    size_t out_sent;   /* of `out` */
-    uint64_t written;  /* bytes, ever */
-    struct list slots; /* replies that others before them hold up */
+    size_t out_sent;    /* of `out` */
+    uint64_t written;   /* bytes, ever */
+    struct list slots;  /* replies that others before them hold up */
+    struct slot *spare; /* for the next one; may be NULL */
     uint64_t last_slot;
     uint64_t waiting_for; /* a slot: nothing more is run until it is done; 0: none */
     bool waits_briefly;   /* for the threads of the worker, not for somebody outside */

@@ -63,10 +63,10 @@ static int make_slot(struct loop *loop, int fd)
     size_t count = loop->slot_count ? loop->slot_count : 64;
     while (count < need)
         count *= 2;
-    struct loop_slot *slots = realloc(loop->slots, count * sizeof *slots);
+    struct io **slots = realloc(loop->slots, count * sizeof(struct io *));
     if (!slots)
         return -1;
-    memset(slots + loop->slot_count, 0, (count - loop->slot_count) * sizeof *slots);
+    memset(slots + loop->slot_count, 0, (count - loop->slot_count) * sizeof(struct io *));
     loop->slots = slots;
     loop->slot_count = count;
     return 0;
@@ -81,21 +81,20 @@ int loop_add(struct loop *loop, struct io *io, int fd, uint32_t events, const st
 {
     if (make_slot(loop, fd) < 0)
         return -1;
-    struct loop_slot *slot = &loop->slots[fd];
-    *io = (struct io){.ops = ops, .fd = fd, .gen = ++slot->gen, .events = events};
+    *io = (struct io){.ops = ops, .fd = fd, .gen = ++loop->last_gen, .events = events};
     list_init(&io->turn);
     list_init(&io->paused);
     struct epoll_event event = {.events = events, .data.u64 = epoll_data(io)};
     if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
         return -1;
-    slot->io = io;
+    loop->slots[fd] = io;
     return 0;
 }
 
 void loop_remove(struct loop *loop, struct io *io)
 {
     epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, io->fd, NULL);
-    loop->slots[io->fd].io = NULL;
+    loop->slots[io->fd] = NULL;
     list_remove(&io->turn);
     list_remove(&io->paused);
 }
@@ -117,9 +116,8 @@ void loop_want(struct loop *loop, struct io *io, uint32_t events)
 
 struct io *loop_find(const struct loop *loop, int fd, uint32_t gen)
 {
-    if (fd < 0 || (size_t)fd >= loop->slot_count || loop->slots[fd].gen != gen)
-        return NULL;
-    return loop->slots[fd].io;
+    struct io *io = fd < 0 || (size_t)fd >= loop->slot_count ? NULL : loop->slots[fd];
+    return io && io->gen == gen ? io : NULL;
 }
 
 void loop_want_flush(struct loop *loop, struct io *io)

@@ -43,15 +43,11 @@ struct io {
     bool reaping;
 };
 
-struct loop_slot {
-    struct io *io;
-    uint32_t gen;
-};
-
 struct loop {
     int epoll_fd;
-    struct loop_slot *slots; /* by descriptor */
+    struct io **slots; /* by descriptor */
     size_t slot_count;
+    uint32_t last_gen; /* as many have been taken up */
     struct mailbox mail;
     struct timers timers;
     int64_t now;   /* clock_mono_ms() of this turn */

@@ -75,9 +75,9 @@ void conn_adopt(struct shard *shard, int fd, bool over_unix)
     c->config = &shard->config->channel;
     c->channel = NO_CHANNEL;
     c->ping_ms = UINT32_MAX;
-    c->heard = shard->loop->now;
+    c->heard = moment_of(shard->loop->now);
     c->since = clock_wall_ms();
-    c->end_at = c->heard + shard->config->handshake_timeout;
+    c->end_at = moment_of(shard->loop->now + shard->config->handshake_timeout);
     c->close_code = 1006;
     outq_init(&c->out);
     timer_init(&c->timer, conn_on_timer);
@@ -89,7 +89,7 @@ void conn_adopt(struct shard *shard, int fd, bool over_unix)
 
 static void take_bytes(struct conn *c, const uint8_t *bytes, size_t len)
 {
-    c->heard = c->shard->loop->now;
+    c->heard = moment_of(c->shard->loop->now);
     c->bytes_in += len;
     if (c->state <= CONN_REGISTERING)
         handshake_read(c, bytes, len);
@@ -145,7 +145,7 @@ static void hold_back(struct conn *c)
 {
     struct loop *loop = c->shard->loop;
     if (!c->unread_since)
-        c->unread_since = loop->now;
+        c->unread_since = moment_of(loop->now);
     loop_pause(loop, &c->io);
     conn_reckon(c);
 }
@@ -229,7 +229,7 @@ static void on_left(void *arg, const struct msg *m, bool written)
                                          : OUTCOME_CLOSED);
     if (written && (m->opcode == WEBSOCKET_TEXT || m->opcode == WEBSOCKET_BINARY)) {
         c->msgs_out++;
-        c->spoken = c->shard->loop->now;
+        c->spoken = moment_of(c->shard->loop->now);
     }
 }
 
@@ -368,7 +368,7 @@ void conn_push(struct conn *c, struct msg *m)
     stats_add(&c->shard->stats, STAT_deliveries, 1);
     stats_add(&c->shard->stats, STAT_deliveries_compressed, form != m);
     if (c->out.bytes > c->config->out_slow && !c->slow_since) {
-        c->slow_since = c->shard->loop->now;
+        c->slow_since = moment_of(c->shard->loop->now);
         conn_reckon(c);
     }
 }
@@ -381,7 +381,7 @@ void conn_close(struct conn *c, unsigned code, struct msg *close_frame)
         return;
     c->state = CONN_CLOSING;
     c->close_code = (uint16_t)code;
-    c->end_at = c->shard->loop->now + c->config->close_timeout;
+    c->end_at = moment_of(c->shard->loop->now + c->config->close_timeout);
     queue(c, close_frame);
     conn_reckon(c);
 }
@@ -420,7 +420,7 @@ void conn_end(struct conn *c)
     if (c->state == CONN_ENDED || c->io.reaping)
         return;
     c->state = CONN_ENDED;
-    c->end_at = c->shard->loop->now + c->config->close_timeout;
+    c->end_at = moment_of(c->shard->loop->now + c->config->close_timeout);
     loop_want_flush(c->shard->loop, &c->io);
     conn_reckon(c);
 }

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "push/conn.h"
 #include "push/shard.h"
@@ -33,7 +34,7 @@ static int on_message(void *arg, enum websocket_opcode opcode, const uint8_t *pa
     if (c->state != CONN_OPEN)
         return c->io.reaping ? WEBSOCKET_STOP : 0;
     c->msgs_in++;
-    c->spoken = c->shard->loop->now;
+    c->spoken = moment_of(c->shard->loop->now);
     c->shard->loop->worked += len;
     stats_add(&c->shard->stats, STAT_messages_in, 1);
     stats_add(&c->shard->stats, STAT_bytes_in, len);
@@ -75,7 +76,7 @@ static int on_pong(void *arg, const uint8_t *payload, size_t len)
     (void)payload;
     (void)len;
     if (c->pinged)
-        c->ping_ms = (uint32_t)(c->shard->loop->now - c->pinged);
+        c->ping_ms = (uint32_t)(c->shard->loop->now - moment_ms(c->pinged, c->shard->loop->now));
     return 0;
 }
 
@@ -114,7 +115,7 @@ static void watch_partial(struct conn *c)
     if (!c->partial) {
         c->partial_since = 0;
     } else if (!c->partial_since) {
-        c->partial_since = c->shard->loop->now;
+        c->partial_since = moment_of(c->shard->loop->now);
         conn_reckon(c);
     }
 }

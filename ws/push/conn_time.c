@@ -2,6 +2,7 @@
  * A connection's deadlines. One timer serves them all: it is set to the earliest, and when it fires the
  * connection looks at what is really due, so that what happens often (bytes that come in) moves no timer.
  */
+#include "base/clock.h"
 #include "base/error.h"
 #include "push/conn.h"
 #include "push/shard.h"
@@ -13,14 +14,18 @@ enum { UNREAD_MAX_MS = 5000 };
 /* With READ_COMPRESSED a time these are 64 KiB. */
 enum { CATCH_UP_READS = 64 };
 
+/* The longest idle_timeout. What is farther back counts as that far: a moment must not grow old. */
+enum { SPOKEN_MAX_MS = 7 * 86400 * 1000 };
+
 static int64_t earlier(int64_t a, int64_t b)
 {
     return a && a < b ? a : b;
 }
 
-static int64_t after(int64_t since, int64_t ms)
+/* When it is so long after that moment; 0: never. */
+static int64_t after(const struct conn *c, uint32_t since, int64_t ms)
 {
-    return since ? since + ms : 0;
+    return since ? moment_ms(since, c->shard->loop->now) + ms : 0;
 }
 
 /* It may have said what is awaited: we don't look. */
@@ -32,21 +37,22 @@ static bool is_unheard(const struct conn *c)
 static int64_t open_deadline(const struct conn *c)
 {
     const struct channel_config *config = c->config;
-    int64_t when = c->pinged ? c->pinged + config->pong_timeout : c->heard + config->ping_interval;
+    int64_t when =
+        c->pinged ? after(c, c->pinged, config->pong_timeout) : after(c, c->heard, config->ping_interval);
     if (c->unread_since) /* what would prove its life is not read */
-        when = c->unread_since + UNREAD_MAX_MS;
+        when = after(c, c->unread_since, UNREAD_MAX_MS);
     else if (conn_is_quiet(c))
         when = c->throttle->quiet_until;
     if (config->idle_timeout)
-        when = earlier(c->spoken + config->idle_timeout, when);
+        when = earlier(after(c, c->spoken, config->idle_timeout), when);
     if (!is_unheard(c))
-        when = earlier(after(c->partial_since, config->frame_timeout), when);
-    return earlier(after(c->slow_since, config->slow_after), when);
+        when = earlier(after(c, c->partial_since, config->frame_timeout), when);
+    return earlier(after(c, c->slow_since, config->slow_after), when);
 }
 
 static int64_t deadline(const struct conn *c)
 {
-    return c->state == CONN_OPEN ? open_deadline(c) : c->end_at;
+    return c->state == CONN_OPEN ? open_deadline(c) : after(c, c->end_at, 0);
 }
 
 void conn_reckon(struct conn *c)
@@ -58,7 +64,7 @@ void conn_reckon(struct conn *c)
 
 void conn_stood_still(struct conn *c)
 {
-    c->heard = c->shard->loop->now;
+    c->heard = moment_of(c->shard->loop->now);
     if (c->pinged)
         c->pinged = c->heard;
     if (c->partial_since)
@@ -67,28 +73,28 @@ void conn_stood_still(struct conn *c)
 
 static void ping(struct conn *c)
 {
-    c->pinged = c->shard->loop->now;
+    c->pinged = moment_of(c->shard->loop->now);
     conn_push_control(c, msg_new(c->shard->ws, WEBSOCKET_PING, NULL, 0));
 }
 
 static void on_open_deadline(struct conn *c, int64_t now)
 {
     const struct channel_config *config = c->config;
-    if (c->slow_since && now >= c->slow_since + config->slow_after)
+    if (c->slow_since && now >= after(c, c->slow_since, config->slow_after))
         conn_is_slow(c, config->out_slow / 2, SIZE_MAX);
-    else if (c->unread_since && now >= c->unread_since + UNREAD_MAX_MS)
+    else if (c->unread_since && now >= after(c, c->unread_since, UNREAD_MAX_MS))
         conn_fail(c, -ERR_BUSY);
-    else if (c->partial_since && !is_unheard(c) && now >= c->partial_since + config->frame_timeout)
+    else if (c->partial_since && !is_unheard(c) && now >= after(c, c->partial_since, config->frame_timeout))
         conn_fail(c, -ERR_FRAME_TIMEOUT);
-    else if (config->idle_timeout && now >= c->spoken + config->idle_timeout)
+    else if (config->idle_timeout && now >= after(c, c->spoken, config->idle_timeout))
         conn_close_with(c, 1000, error_text(ERR_IDLE));
     else if (c->unread_since)
         return;
     else if (conn_is_quiet(c))
         conn_hear_again(c);
-    else if (c->pinged && now >= c->pinged + config->pong_timeout)
+    else if (c->pinged && now >= after(c, c->pinged, config->pong_timeout))
         conn_fail(c, -ERR_PONG_TIMEOUT);
-    else if (!c->pinged && now >= c->heard + config->ping_interval)
+    else if (!c->pinged && now >= after(c, c->heard, config->ping_interval))
         ping(c);
 }
 
@@ -121,9 +127,11 @@ void conn_on_timer(struct timer *t)
         else if (c->state == CONN_HANDSHAKE)
             handshake_expired(c);
         else if (c->state == CONN_REGISTERING) /* it waits for us */
-            c->end_at = now + c->shard->config->handshake_timeout;
+            c->end_at = moment_of(now + c->shard->config->handshake_timeout);
         else
             conn_drop(c, c->close_code);
     }
+    if (c->spoken && after(c, c->spoken, SPOKEN_MAX_MS) < now)
+        c->spoken = moment_of(now - SPOKEN_MAX_MS);
     conn_reckon(c);
 }

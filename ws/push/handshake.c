@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/name.h"
 #include "base/origin.h"
@@ -213,7 +214,7 @@ void handshake_done(struct conn *c, uint32_t channel, struct shared_name *name)
     c->partial = NULL;
     c->opened = true;
     c->state = CONN_OPEN;
-    c->spoken = c->shard->loop->now;
+    c->spoken = moment_of(c->shard->loop->now);
     conn_set_limits(c);
     stats_add(&c->shard->stats, STAT_clients_total, 1);
     msg_ref(h->answer);

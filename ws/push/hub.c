@@ -3,6 +3,7 @@
 #include "push/hub.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { MEASURE_AGAIN_MS = 10 };
 
@@ -57,8 +58,12 @@ static void post_message(struct hub *h, uint32_t shard, struct mail mail, struct
 
 struct channel *hub_find_channel(struct hub *h, const char *name, size_t len)
 {
-    struct channel *ch;
+    struct channel *ch = h->recent;
+    if (ch && ch->name->len == len && memcmp(ch->name->text, name, len) == 0)
+        return ch;
     HASH_FIND(hh, h->channels, name, len, ch);
+    if (ch)
+        h->recent = ch;
     return ch;
 }
 
@@ -110,6 +115,8 @@ void hub_release_channel(struct hub *h, struct channel *ch)
 {
     if (ch->subscribers || ch->members || ch->inbox.count || !list_empty(&ch->inbox.waiters))
         return;
+    if (h->recent == ch)
+        h->recent = NULL;
     HASH_DEL(h->channels, ch);
     h->by_number[ch->number] = NULL;
     h->free_numbers[h->free_count++] = ch->number;
@@ -121,9 +128,7 @@ void hub_release_channel(struct hub *h, struct channel *ch)
 
 struct client *hub_find_client(struct hub *h, uint64_t number)
 {
-    struct client *c;
-    HASH_FIND(hh, h->clients, &number, sizeof number, c);
-    return c;
+    return client_table_find(&h->clients, number);
 }
 
 static void on_register(struct hub *h, const struct mail *mail)
@@ -141,7 +146,7 @@ static void on_register(struct hub *h, const struct mail *mail)
     c->channel->per_shard[mail->conn.shard]++;
     h->client_count++;
     h->clients_per_shard[mail->conn.shard]++;
-    HASH_ADD(hh, h->clients, number, sizeof c->number, c);
+    client_table_add(&h->clients, c);
     hub_post(h, mail->conn.shard,
              (struct mail){.kind = MAIL_REGISTERED,
                            .conn = mail->conn,
@@ -155,7 +160,7 @@ void hub_release_client(struct hub *h, struct client *c)
     if (!c->gone || c->kept)
         return;
     c->channel->members--;
-    HASH_DEL(h->clients, c);
+    client_table_remove(&h->clients, c);
     free(c);
 }
 
@@ -359,22 +364,23 @@ void hub_drain(struct hub *h, int64_t ms)
         hub_post(h, i, (struct mail){.kind = MAIL_DRAIN, .number = (uint64_t)ms});
 }
 
+static void free_client(struct client *c, void *arg)
+{
+    (void)arg;
+    free(c);
+}
+
 void hub_fini(struct hub *h)
 {
     struct channel *ch;
     struct channel *next_channel;
-    struct client *c;
-    struct client *next_client;
     hub_drop_questions(h);
     HASH_ITER(hh, h->channels, ch, next_channel)
     {
         hub_drop_inbox(h, ch);
     }
-    HASH_ITER(hh, h->clients, c, next_client)
-    {
-        HASH_DEL(h->clients, c);
-        free(c);
-    }
+    client_table_each(&h->clients, free_client, NULL);
+    client_table_fini(&h->clients);
     HASH_ITER(hh, h->channels, ch, next_channel)
     {
         ch->subscribers = ch->members = 0;

@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/name.h"
 #include "loop/loop.h"
+#include "push/client_table.h"
 #include "push/engine.h"
 #include "push/inbox.h"
 #include "push/mail.h"
@@ -35,11 +36,10 @@ struct channel {
 struct client {
     uint64_t number;
     struct conn_ref conn;
+    uint32_t gone : 1;
+    uint32_t kept : 31; /* its messages in inboxes or handed out */
     struct channel *channel;
-    uint32_t kept;     /* its messages in inboxes or handed out */
     uint64_t question; /* the last one that was asked before it came */
-    bool gone;
-    UT_hash_handle hh;
 };
 
 struct question;
@@ -79,12 +79,13 @@ struct hub {
     struct engine *engine;
     struct hub_up up;
     struct channel *channels; /* by name */
+    struct channel *recent;   /* the one that was found last: it is asked for again and again; may be NULL */
     struct channel **by_number;
     uint32_t number_count;
     uint32_t *free_numbers;
     uint32_t free_count;
-    struct client *clients; /* by number; the gone ones too */
-    uint32_t client_count;  /* of those that are not gone */
+    struct client_table clients; /* the gone ones too */
+    uint32_t client_count;       /* of those that are not gone */
     uint32_t *clients_per_shard;
     struct receipt *receipts;
     struct question *questions;

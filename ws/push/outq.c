@@ -13,9 +13,14 @@ void outq_init(struct outq *q)
     *q = (struct outq){.cap = OUTQ_INLINE};
 }
 
+static bool has_ring(const struct outq *q)
+{
+    return q->cap > OUTQ_INLINE;
+}
+
 static struct msg **slots(const struct outq *q)
 {
-    return q->ring ? q->ring : (struct msg **)(uintptr_t)q->few;
+    return has_ring(q) ? q->ring : (struct msg **)(uintptr_t)q->few;
 }
 
 /* caps are powers of two */
@@ -32,7 +37,8 @@ static int grow(struct outq *q)
         return -1;
     for (uint32_t i = 0; i < q->count; i++)
         ring[i] = *slot(q, i);
-    free(q->ring);
+    if (has_ring(q))
+        free(q->ring);
     q->ring = ring;
     q->cap = cap;
     q->head = 0;
@@ -51,8 +57,8 @@ int outq_push(struct outq *q, struct msg *m)
 
 static void release_ring(struct outq *q)
 {
-    free(q->ring);
-    q->ring = NULL;
+    if (has_ring(q))
+        free(q->ring);
     q->cap = OUTQ_INLINE;
     q->head = 0;
 }
@@ -122,9 +128,10 @@ size_t outq_drop_oldest(struct outq *q, size_t bytes, size_t messages, outq_left
 static int fill_iov(const struct outq *q, struct iovec iov[IOV_COUNT], size_t *total)
 {
     uint32_t n = q->count < IOV_COUNT ? q->count : IOV_COUNT;
+    struct msg **ring = slots(q);
     *total = 0;
     for (uint32_t i = 0; i < n; i++) {
-        const struct msg *m = *slot(q, i);
+        const struct msg *m = ring[(q->head + i) & (q->cap - 1)];
         size_t skip = i == 0 ? q->offset : 0;
         iov[i] = (struct iovec){(void *)(uintptr_t)(msg_frame(m) + skip), msg_frame_len(m) - skip};
         *total += iov[i].iov_len;

@@ -15,8 +15,10 @@
 enum { OUTQ_INLINE = 2 };
 
 struct outq {
-    struct msg **ring; /* NULL: `few` is used */
-    struct msg *few[OUTQ_INLINE];
+    union {
+        struct msg **ring;
+        struct msg *few[OUTQ_INLINE]; /* used while cap is no more */
+    };
     uint32_t cap;
     uint32_t head;
     uint32_t count;

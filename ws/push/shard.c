@@ -104,7 +104,7 @@ static void each_client(struct shard *s, const struct mail *mail, void (*visit)(
             visit(ch->subscribers[i], arg);
     } else {
         for (size_t fd = 0; fd < s->loop->slot_count; fd++) {
-            struct conn *c = conn_of(s->loop->slots[fd].io);
+            struct conn *c = conn_of(s->loop->slots[fd]);
             if (c && c->channel != NO_CHANNEL)
                 visit(c, arg);
         }
@@ -219,7 +219,7 @@ static void end_receipt(struct shard *s, uint64_t number)
     if (r) {
         report(s, r);
         for (size_t fd = 0; r->pending && fd < s->loop->slot_count; fd++) {
-            const struct conn *c = conn_of(s->loop->slots[fd].io);
+            const struct conn *c = conn_of(s->loop->slots[fd]);
             struct late late = {s, number, c ? c->client : 0};
             if (c)
                 outq_each(&c->out, report_late, &late);
@@ -308,7 +308,7 @@ static void configure(struct shard *s, struct config *take_config)
             set_config(ch->subscribers[k], config);
     }
     for (size_t fd = 0; fd < s->loop->slot_count; fd++) {
-        struct conn *c = conn_of(s->loop->slots[fd].io);
+        struct conn *c = conn_of(s->loop->slots[fd]);
         if (c && c->channel == NO_CHANNEL)
             set_config(c, config_of(s, c->state == CONN_REGISTERING ? c->handshake->channel : NULL));
     }
@@ -335,7 +335,7 @@ static void drain_step(struct timer *t)
     size_t share = steps > 0 ? left / (size_t)steps : left;
     size_t end = (size_t)s->drain_fd + (share > DRAIN_STEP_MIN ? share : DRAIN_STEP_MIN);
     for (; (size_t)s->drain_fd < end && (size_t)s->drain_fd < s->loop->slot_count; s->drain_fd++) {
-        struct conn *c = conn_of(s->loop->slots[s->drain_fd].io);
+        struct conn *c = conn_of(s->loop->slots[s->drain_fd]);
         if (c)
             leave(c);
     }
@@ -367,7 +367,7 @@ void shard_on_mail(struct shard *s, const struct mail *mail)
 void shard_close_all(struct shard *s)
 {
     for (size_t fd = 0; fd < s->loop->slot_count; fd++) {
-        struct io *io = s->loop->slots[fd].io;
+        struct io *io = s->loop->slots[fd];
         if (conn_of(io))
             io->ops->reap(s->loop, io);
     }

@@ -9,6 +9,8 @@
 
 #include "base/units.h"
 
+enum { SHORT_HEADER_MAX = 16 }; /* with its mark: no number of so many digits overflows */
+
 void resp_parser_fini(struct resp_parser *p)
 {
     buf_fini(&p->unquoted);
@@ -143,10 +145,28 @@ static enum resp_result parse_inline(struct resp_parser *parser, const uint8_t *
 
 /* ---- arrays of bulk strings ---- */
 
+/* A header as nearly all are, whole and of a few digits. Returns the bytes taken, or 0 for any other. */
+static ssize_t read_short_header(const uint8_t *p, size_t len, char mark, uint64_t *out)
+{
+    uint64_t n = 0;
+    size_t at = 1;
+    if (len < 4 || p[0] != (uint8_t)mark)
+        return 0;
+    for (; at < SHORT_HEADER_MAX && at < len - 2 && p[at] >= '0' && p[at] <= '9'; at++)
+        n = n * 10 + (p[at] - '0');
+    if (at == 1 || p[at] != '\r' || p[at + 1] != '\n')
+        return 0;
+    *out = n;
+    return (ssize_t)at + 2;
+}
+
 /* Reads `<mark>digits CR LF`. Returns the bytes taken, 0 for more needed, -1 for a fault. A negative number,
  * which requests have no use for, is read as such a fault too, but for the `*-1` that some clients send. */
 static ssize_t read_header(const uint8_t *p, size_t len, char mark, uint64_t *out)
 {
+    ssize_t taken = read_short_header(p, len, mark, out);
+    if (taken)
+        return taken;
     const size_t most = RESP_HEADER_MAX - 1; /* up to the CR */
     if (len == 0)
         return 0;

@@ -11,6 +11,7 @@ static void begin(const struct step *script)
 {
     standin_start(&server, script);
     h = wspush_open(server.path);
+    wspush_set_deadline(h, 25000); /* sanitizers take their time */
 }
 
 static void end(const char *commands)
@@ -302,7 +303,6 @@ START_TEST(long_pipeline)
         script[2 * i + 1] = (struct step)SAYS("*2\r\n:1\r\n$15\r\n1795412345678-1\r\n");
     }
     begin(script);
-    wspush_set_deadline(h, 25000); /* sanitizers take their time */
     for (size_t i = 0; i < MANY; i++)
         ck_assert_int_eq(wspush_send_queue(h, "t", "a line of the pipeline", 22, NULL), WSPUSH_OK);
     ck_assert_int_eq(wspush_send_flush(h, NULL, NULL), WSPUSH_OK);

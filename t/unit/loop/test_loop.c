@@ -140,8 +140,8 @@ static void open_loop(void)
 static void close_loop(void)
 {
     for (size_t fd = 0; fd < loop.slot_count; fd++)
-        if (loop.slots[fd].io)
-            on_reap(&loop, loop.slots[fd].io);
+        if (loop.slots[fd])
+            on_reap(&loop, loop.slots[fd]);
     loop_fini(&loop);
 }
 
@@ -219,8 +219,8 @@ static void end_all(struct reader *r, uint32_t events)
     (void)r;
     (void)events;
     for (size_t fd = 0; fd < loop.slot_count; fd++)
-        if (loop.slots[fd].io)
-            loop_want_reap(&loop, loop.slots[fd].io);
+        if (loop.slots[fd])
+            loop_want_reap(&loop, loop.slots[fd]);
 }
 
 /* Whoever is to be reaped hears nothing more, is not flushed, and is reaped once, at the end of the turn. */
@@ -262,7 +262,7 @@ static void replace_the_other(struct reader *r, uint32_t events)
 {
     (void)events;
     for (size_t fd = 0; fd < loop.slot_count; fd++) {
-        struct io *io = loop.slots[fd].io;
+        struct io *io = loop.slots[fd];
         if (!io || io == &r->io)
             continue;
         int number = io->fd;
@@ -319,7 +319,7 @@ START_TEST(what_epoll_refuses)
     FILE *f = tmpfile();
     ck_assert_ptr_nonnull(f);
     ck_assert_int_eq(loop_add(&loop, &io, fileno(f), EPOLLIN, &ops), -1);
-    ck_assert_ptr_null(loop.slots[fileno(f)].io);
+    ck_assert_ptr_null(loop.slots[fileno(f)]);
     fclose(f);
 }
 END_TEST
