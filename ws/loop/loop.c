@@ -240,6 +240,8 @@ void loop_run(struct loop *loop)
         wait_and_dispatch(loop);
         work_mail(loop);
         timers_run(&loop->timers, loop->now);
+        if (loop->before_flush)
+            loop->before_flush(loop->before_flush_arg);
         flush_all(loop);
         if (loop->on_turn)
             loop->on_turn(loop->arg);

@@ -62,6 +62,9 @@ struct loop {
     atomic_bool stop;
     /* Works on one letter. */
     void (*on_mail)(void *arg, const void *letter);
+    /* Before the flush of a turn: what was gathered in it goes where it belongs. May be NULL. */
+    void (*before_flush)(void *arg);
+    void *before_flush_arg;
     /* After the flush of a turn: what was gathered in it, of what was written too, is sent on. May be NULL.
      */
     void (*on_turn)(void *arg);

@@ -23,11 +23,10 @@ enum { READ_A_TURN = 64 * 1024, READ_COMPRESSED = 1024, WORK_A_TURN = 1024 * 102
 enum { CARGO_MARK = 2 * 1024 * 1024 };
 
 static void on_event(struct loop *loop, struct io *io, uint32_t events);
-static void flush(struct loop *loop, struct io *io);
 static void reap(struct loop *loop, struct io *io);
 static bool may_resume(struct loop *loop, struct io *io);
 
-static const struct io_ops conn_ops = {on_event, flush, reap, may_resume};
+static const struct io_ops conn_ops = {on_event, conn_flush, reap, may_resume};
 
 struct conn *conn_of(struct io *io)
 {
@@ -215,54 +214,9 @@ static void on_event(struct loop *loop, struct io *io, uint32_t events)
     }
 }
 
-/* ---- out ---- */
+/* ---- the end ---- */
 
-static void on_left(void *arg, const struct msg *m, bool written)
-{
-    struct conn *c = arg;
-    if (m->opcode == WEBSOCKET_PONG)
-        c->pongs--;
-    if (m->receipt)
-        shard_receipt_left(c->shard, m, c->client,
-                           written       ? OUTCOME_HANDED
-                           : c->too_slow ? OUTCOME_DROPPED
-                                         : OUTCOME_CLOSED);
-    if (written && (m->opcode == WEBSOCKET_TEXT || m->opcode == WEBSOCKET_BINARY)) {
-        c->msgs_out++;
-        c->spoken = moment_of(c->shard->loop->now);
-    }
-}
-
-static void write_queue(struct conn *c)
-{
-    unsigned calls = 0;
-    ssize_t n = outq_write(&c->out, c->io.fd, on_left, c, &calls);
-    stats_add(&c->shard->stats, STAT_writes, calls);
-    if (n < 0) {
-        conn_drop(c, c->close_received ? c->close_code : 1006);
-        return;
-    }
-    shard_count_out(c->shard, -n);
-    c->bytes_out += (uint64_t)n;
-    stats_add(&c->shard->stats, STAT_bytes_out, (uint64_t)n);
-    if (c->out.bytes <= c->config->out_slow)
-        c->slow_since = 0;
-}
-
-/* The pong for the newest ping, now that there is room again. */
-static void push_owed_pong(struct conn *c)
-{
-    struct msg *pong = c->owed_pong;
-    if (!pong || c->pongs)
-        return;
-    c->owed_pong = NULL;
-    c->pongs++;
-    conn_push_control(c, pong);
-}
-
-/* From here on it is nobody's recipient. Not within a walk through the subscribers: in the flush, or the
- * reap. */
-static void leave(struct conn *c)
+void conn_leave(struct conn *c)
 {
     if (!c->client || c->left)
         return;
@@ -271,118 +225,15 @@ static void leave(struct conn *c)
     shard_post(c->shard, (struct mail){.kind = MAIL_GONE, .number = c->client, .value = c->close_code});
 }
 
-static void flush(struct loop *loop, struct io *io)
-{
-    struct conn *c = conn_of(io);
-    write_queue(c);
-    if (io->reaping)
-        return;
-    push_owed_pong(c);
-    if (c->state > CONN_OPEN)
-        leave(c);
-    if (c->eof && outq_empty(&c->out)) {
-        conn_drop(c, c->close_code);
-        return;
-    }
-    loop_want(loop, io, (conn_is_quiet(c) || c->eof ? 0u : EPOLLIN) | (outq_empty(&c->out) ? 0u : EPOLLOUT));
-    if (c->state == CONN_ENDED && outq_empty(&c->out) && !c->shut) {
-        c->shut = true;
-        shutdown(io->fd, SHUT_WR);
-    }
-}
-
-static void queue(struct conn *c, struct msg *m)
-{
-    if (outq_push(&c->out, m) < 0) {
-        conn_drop(c, 1011);
-        return;
-    }
-    shard_count_out(c->shard, (int64_t)msg_frame_len(m));
-    loop_want_flush(c->shard->loop, &c->io);
-}
-
-void conn_push_control(struct conn *c, struct msg *take_m)
-{
-    if (take_m)
-        queue(c, take_m);
-    else
-        conn_drop(c, 1011);
-    msg_unref(take_m);
-}
-
-void conn_is_slow(struct conn *c, size_t bytes, size_t messages)
-{
-    size_t before = c->out.bytes;
-    bool drop = c->config->slow == SLOW_DROP;
-    c->too_slow = true; /* for what now leaves the queue */
-    if (drop)
-        stats_add(&c->shard->stats, STAT_slow_dropped,
-                  outq_drop_oldest(&c->out, bytes, messages, on_left, c));
-    else
-        outq_drop_unstarted(&c->out, on_left, c);
-    shard_count_out(c->shard, (int64_t)c->out.bytes - (int64_t)before);
-    if (drop) {
-        c->too_slow = false;
-        c->slow_since = 0;
-    } else {
-        stats_add(&c->shard->stats, STAT_slow_closed, 1);
-        conn_fail(c, -ERR_SLOW);
-    }
-}
-
-static bool over_bounds(const struct conn *c, size_t more)
-{
-    return !outq_empty(&c->out) &&
-           (c->out.bytes + more > c->config->out_limit || c->out.count >= c->config->out_messages);
-}
-
-/* The form in which this client gets it. A window of N bits is enough for a message of at most 2^N bytes. */
-static struct msg *form_for(const struct conn *c, struct msg *m)
-{
-    bool data = m->opcode == WEBSOCKET_TEXT || m->opcode == WEBSOCKET_BINARY;
-    if (!c->deflate_bits || !data || m->len < c->config->deflate_min ||
-        (c->deflate_bits < DEFLATE_BITS_MAX && m->len > (size_t)1 << c->deflate_bits))
-        return m;
-    return msg_compressed(m, c->shard->ws, (int)c->config->deflate_level);
-}
-
-void conn_push(struct conn *c, struct msg *m)
-{
-    if (c->state != CONN_OPEN || c->io.reaping) {
-        if (m->receipt)
-            shard_receipt_left(c->shard, m, c->client, OUTCOME_CLOSED);
-        return;
-    }
-    struct msg *form = form_for(c, m);
-    size_t len = msg_frame_len(form);
-    if (over_bounds(c, len))
-        write_queue(c);
-    if (!c->io.reaping && over_bounds(c, len)) /* a quarter at a time, so that a message costs O(1) */
-        conn_is_slow(c, c->config->out_limit / 4 * 3, c->config->out_messages / 4 * 3);
-    if (c->state != CONN_OPEN || c->io.reaping) {
-        if (m->receipt)
-            shard_receipt_left(c->shard, m, c->client, c->too_slow ? OUTCOME_DROPPED : OUTCOME_CLOSED);
-        return;
-    }
-    queue(c, form);
-    stats_add(&c->shard->stats, STAT_deliveries, 1);
-    stats_add(&c->shard->stats, STAT_deliveries_compressed, form != m);
-    if (c->out.bytes > c->config->out_slow && !c->slow_since) {
-        c->slow_since = moment_of(c->shard->loop->now);
-        conn_reckon(c);
-    }
-}
-
-/* ---- the end ---- */
-
 void conn_close(struct conn *c, unsigned code, struct msg *close_frame)
 {
     if (c->state != CONN_OPEN || c->io.reaping)
         return;
+    batch_catch_up(c);
     c->state = CONN_CLOSING;
     c->close_code = (uint16_t)code;
     c->end_at = moment_of(c->shard->loop->now + c->config->close_timeout);
-    queue(c, close_frame);
+    conn_queue(c, close_frame);
     conn_reckon(c);
 }
 
@@ -435,9 +286,8 @@ static void reap(struct loop *loop, struct io *io)
 {
     struct conn *c = conn_of(io);
     struct shard *shard = c->shard;
-    shard_count_out(shard, -(int64_t)c->out.bytes);
-    outq_fini(&c->out, on_left, c);
-    leave(c);
+    conn_drop_queue(c);
+    conn_leave(c);
     if (c->opened) {
         stats_add(&shard->stats, STAT_closed_total, 1);
         stats_add(&shard->stats, STAT_closed_abnormally, c->close_code == 1006);

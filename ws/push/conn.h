@@ -3,8 +3,8 @@
  * hub is asked) -> OPEN -> CLOSING (our close frame is queued) -> ENDED (nothing more is said; the rest is
  * drained) -> reaped. At rest an open connection holds this struct and nothing else.
  *
- * Files: conn.c reads, writes and ends it; handshake.c is the way to OPEN, refuse.c the way out; conn_in.c
- * what its frames mean; conn_time.c its deadlines.
+ * Files: conn.c begins, reads and ends it; conn_out.c writes; handshake.c is the way to OPEN, refuse.c the
+ * way out; conn_in.c what its frames mean; conn_time.c its deadlines.
  */
 #ifndef WSPUSH_PUSH_CONN_H
 #define WSPUSH_PUSH_CONN_H
@@ -23,6 +23,7 @@
 #include "wire/http.h"
 #include "wire/websocket.h"
 
+struct batch;
 struct shard;
 
 enum conn_state { CONN_HANDSHAKE, CONN_REGISTERING, CONN_OPEN, CONN_CLOSING, CONN_ENDED };
@@ -96,16 +97,6 @@ struct conn {
 void conn_adopt(struct shard *shard, int fd, bool over_unix);
 /* Reads once what has come. Not while it is REGISTERING. */
 void conn_read(struct conn *c);
-/* Queues a message, a data frame or any other. Over the bounds it is flushed first; if that does not help,
- * the client is slow and ends. */
-void conn_push(struct conn *c, struct msg *m);
-/* The same for what the protocol itself makes us say, which may pass the bounds (RFC 6455 sections 5.5.1
- * and 5.5.3). */
-void conn_push_control(struct conn *c, struct msg *take_m);
-/* It is too slow. By the option `slow` the oldest messages that wait for it are dropped, until so many bytes
- * and messages wait at most; or it ends: what was not begun to be written is dropped, and the client gets to
- * know why. */
-void conn_is_slow(struct conn *c, size_t bytes, size_t messages);
 /* Begins the closing handshake (RFC 6455 section 7.1.2): the close frame goes out behind what is queued. */
 void conn_close(struct conn *c, unsigned code, struct msg *close_frame);
 /* The same with a text of our own. */
@@ -117,11 +108,35 @@ void conn_fail(struct conn *c, int error);
 void conn_end(struct conn *c);
 /* Gone at once, without a word. */
 void conn_drop(struct conn *c, unsigned code);
+/* The hub gets to know that it is nobody's recipient from here on. Not within a walk through the subscribers:
+ * in the flush, or the reap. */
+void conn_leave(struct conn *c);
 void conn_fill_row(const struct conn *c, struct client_row *row);
 /* NULL if this io is not a client's. */
 struct conn *conn_of(struct io *io);
 struct conn *conn_find(const struct shard *shard, struct conn_ref ref);
 struct conn_ref conn_ref(const struct conn *c);
+
+/* conn_out.c */
+
+/* Queues a message, a data frame or any other. Over the bounds it is flushed first; if that does not help,
+ * the client is slow and ends. */
+void conn_push(struct conn *c, struct msg *m);
+/* The same for all messages of a batch: written at once where nothing waits before them. */
+void conn_push_batch(struct conn *c, const struct batch *b);
+/* Queues what the protocol itself makes us say, which may pass the bounds (RFC 6455 sections 5.5.1 and
+ * 5.5.3). */
+void conn_queue(struct conn *c, struct msg *m);
+/* The same with the caller's reference; NULL is for want of memory. */
+void conn_push_control(struct conn *c, struct msg *take_m);
+/* It is too slow. By the option `slow` the oldest messages that wait for it are dropped, until so many bytes
+ * and messages wait at most; or it ends: what was not begun to be written is dropped, and the client gets to
+ * know why. */
+void conn_is_slow(struct conn *c, size_t bytes, size_t messages);
+/* The end of a turn in which something was queued, or in which there was room again. */
+void conn_flush(struct loop *loop, struct io *io);
+/* What waits is dropped, at the end. */
+void conn_drop_queue(struct conn *c);
 
 /* handshake.c */
 

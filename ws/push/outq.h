@@ -41,6 +41,8 @@ size_t outq_drop_oldest(struct outq *q, size_t bytes, size_t messages, outq_left
 
 /* Adds a message at the end and takes a reference to it. 0, or -1 when there is no memory. */
 int outq_push(struct outq *q, struct msg *m);
+/* So many bytes of the first message, less than all, are out already. */
+void outq_begin(struct outq *q, size_t bytes);
 static inline bool outq_empty(const struct outq *q)
 {
     return q->count == 0;

@@ -16,12 +16,21 @@ struct shard_receipt {
 
 static void drain_step(struct timer *t);
 
+static void flush_batches(void *arg)
+{
+    batch_flush_all(arg);
+}
+
 void shard_init(struct shard *s, uint32_t index, struct world *world, struct config *config,
                 struct loop *loop)
 {
     *s = (struct shard){
         .index = index, .world = world, .config = config_ref(config), .loop = loop, .ws = websocket_new()};
     timer_init(&s->drain_timer, drain_step);
+    list_init(&s->batches);
+    s->spare_batch = malloc(sizeof *s->spare_batch); /* from the start: a worker at rest is as it began */
+    loop->before_flush = flush_batches;
+    loop->before_flush_arg = s;
 }
 
 void shard_post(struct shard *s, struct mail mail)
@@ -58,6 +67,7 @@ static struct shard_channel *make_channel(struct shard *s, uint32_t number)
 void shard_subscribe(struct shard *s, struct conn *c, uint32_t channel, struct shared_name *name)
 {
     struct shard_channel *ch = make_channel(s, channel);
+    batch_settle(s, channel); /* it gets what is published from now on */
     if (ch->count == ch->cap) {
         uint32_t cap = ch->cap ? ch->cap * 2 : 1;
         struct conn **subscribers = realloc(ch->subscribers, cap * sizeof(struct conn *));
@@ -137,6 +147,16 @@ static void count_one(struct conn *c, void *arg)
     ++*(uint32_t *)arg;
 }
 
+/* What comes to the clients of a scope is to follow what was gathered for them. */
+static void settle_batches(struct shard *s, const struct mail *mail)
+{
+    const struct conn *c = mail->scope == SCOPE_CLIENT ? conn_find(s, mail->conn) : NULL;
+    if (mail->scope == SCOPE_ALL)
+        batch_settle_all(s);
+    else if (mail->scope == SCOPE_CHANNEL || c)
+        batch_settle(s, c ? c->channel : mail->channel);
+}
+
 /* The hub hears how many queues take the message before it hears what became of any. */
 static void begin_receipt(struct shard *s, const struct mail *mail, uint64_t number)
 {
@@ -157,9 +177,13 @@ static void deliver(struct shard *s, const struct mail *mail)
 {
     struct msg *m = mail->ptr;
     atomic_fetch_sub_explicit(&s->world->mail_bytes, m->len, memory_order_relaxed);
-    if (m->receipt)
-        begin_receipt(s, mail, m->receipt);
-    each_client(s, mail, push_to, m);
+    bool gathered = mail->scope == SCOPE_CHANNEL && !m->receipt && batch_add(s, mail->channel, m);
+    if (!gathered) {
+        settle_batches(s, mail);
+        if (m->receipt)
+            begin_receipt(s, mail, m->receipt);
+        each_client(s, mail, push_to, m);
+    }
     msg_unref(m);
 }
 
@@ -271,6 +295,7 @@ static void add_row(struct conn *c, void *arg)
 static void list_clients(struct shard *s, const struct mail *mail)
 {
     uint32_t count = 0;
+    settle_batches(s, mail); /* a row tells what is queued */
     each_client(s, mail, count_one, &count);
     struct client_rows *rows = malloc(sizeof *rows + count * sizeof rows->rows[0]);
     if (rows) {
@@ -381,6 +406,7 @@ void shard_fini(struct shard *s)
     {
         free_receipt(s, r);
     }
+    free(s->spare_batch);
     free(s->channels);
     websocket_free(s->ws);
     config_unref(s->config);

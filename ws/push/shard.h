@@ -12,6 +12,7 @@
 #include "base/config.h"
 #include "base/hash.h"
 #include "loop/loop.h"
+#include "push/batch.h"
 #include "push/conn.h"
 #include "push/mail.h"
 #include "push/stats.h"
@@ -49,6 +50,7 @@ struct shard_channel {
     uint32_t count;
     uint32_t cap;
     struct shared_name *name;
+    struct batch *batch; /* of this turn; NULL: nothing was published yet */
 };
 
 struct shard_receipt;
@@ -61,6 +63,9 @@ struct shard {
     struct websocket *ws;
     struct shard_channel *channels;
     uint32_t channel_count;
+    struct list batches; /* of this turn, the oldest first */
+    uint32_t batch_count;
+    struct batch *spare_batch;
     struct shard_receipt *receipts; /* uthash */
     struct stats stats;
     atomic_size_t out_bytes; /* queued to its clients */

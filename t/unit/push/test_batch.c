@@ -1,0 +1,402 @@
+/* What is published to a channel within a turn leaves together, and nobody can tell: order, newcomers,
+ * closing, slow clients and receipts are as if each message had gone through the queues. */
+#include "lone_shard.h"
+
+#include "../random.h"
+
+static const struct mail to_channel = {.scope = SCOPE_CHANNEL, .channel = CHANNEL};
+static const struct mail to_all = {.scope = SCOPE_ALL};
+
+static struct mail to_client(const struct mail *asked)
+{
+    return (struct mail){.scope = SCOPE_CLIENT, .conn = asked->conn};
+}
+
+static void publish(struct mail mail, const char *text)
+{
+    deliver_text(mail, text, strlen(text), 0);
+}
+
+static uint64_t writes(void)
+{
+    return stats_get(&shard.stats, STAT_writes);
+}
+
+START_TEST(one_write_for_each)
+{
+    struct mail asked;
+    int fds[3];
+    for (int i = 0; i < 3; i++)
+        fds[i] = join(&asked);
+    uint64_t before = writes();
+    publish(to_channel, "a");
+    publish(to_channel, "bc");
+    publish(to_channel, "");
+    turn();
+    for (int i = 0; i < 3; i++) {
+        expect_bytes(fds[i],
+                     "\x81\x01"
+                     "a\x81\x02"
+                     "bc\x81\x00",
+                     9);
+        close(fds[i]);
+    }
+    ck_assert_uint_eq(writes(), before + 3);
+    ck_assert_uint_eq(stats_get(&shard.stats, STAT_deliveries), 9);
+    turn();
+    for (int i = 0; i < 3; i++)
+        hear(MAIL_GONE);
+}
+END_TEST
+
+/* From one publisher to a channel, to one client and to all: each client sees them in order. */
+START_TEST(other_messages_in_between)
+{
+    struct mail asked[2];
+    int one = join(&asked[0]);
+    int other = join(&asked[1]);
+    publish(to_channel, "1");
+    publish(to_client(&asked[0]), "2");
+    publish(to_channel, "3");
+    publish(to_all, "4");
+    publish(to_channel, "5");
+    turn();
+    expect_bytes(one,
+                 "\x81\x01"
+                 "1"
+                 "\x81\x01"
+                 "2"
+                 "\x81\x01"
+                 "3"
+                 "\x81\x01"
+                 "4"
+                 "\x81\x01"
+                 "5",
+                 15);
+    expect_bytes(other,
+                 "\x81\x01"
+                 "1"
+                 "\x81\x01"
+                 "3"
+                 "\x81\x01"
+                 "4"
+                 "\x81\x01"
+                 "5",
+                 12);
+    close(one);
+    close(other);
+}
+END_TEST
+
+START_TEST(newcomers_get_what_follows)
+{
+    struct mail asked;
+    int one = join(&asked);
+    int other = join(&asked);
+    int third = ask(&asked);
+    shared_name_unref(asked.ptr);
+    publish(to_channel, "1");
+    register_client(&asked);
+    publish(to_channel, "2");
+    turn();
+    expect_bytes(one,
+                 "\x81\x01"
+                 "1"
+                 "\x81\x01"
+                 "2",
+                 6);
+    expect_bytes(other,
+                 "\x81\x01"
+                 "1"
+                 "\x81\x01"
+                 "2",
+                 6);
+    expect_bytes(third,
+                 ANSWER "\x81\x01"
+                        "2",
+                 strlen(ANSWER) + 3);
+    close(one);
+    close(other);
+    close(third);
+}
+END_TEST
+
+/* What was published before a close comes before it, what is published after it doesn't come. */
+START_TEST(closed_behind_it)
+{
+    struct mail asked[2];
+    int one = join(&asked[0]);
+    int other = join(&asked[1]);
+    publish(to_channel, "1");
+    post((struct mail){.kind = MAIL_CLOSE,
+                       .scope = SCOPE_CLIENT,
+                       .conn = asked[0].conn,
+                       .value = 1000,
+                       .ptr = msg_new_close(ws, 1000, "")});
+    publish(to_channel, "2");
+    turn();
+    ck_assert_uint_eq(hear(MAIL_CLOSED).value, 1);
+    expect_bytes(one,
+                 "\x81\x01"
+                 "1"
+                 "\x88\x02\x03\xe8",
+                 7);
+    expect_bytes(other,
+                 "\x81\x01"
+                 "1"
+                 "\x81\x01"
+                 "2",
+                 6);
+    ck_assert_uint_eq(hear(MAIL_GONE).number, 1);
+    close(one);
+    close(other);
+}
+END_TEST
+
+/* One who is gone is found out by the write; the others get theirs. */
+START_TEST(gone)
+{
+    struct mail asked;
+    int fds[3];
+    for (int i = 0; i < 3; i++)
+        fds[i] = join(&asked);
+    close(fds[1]);
+    publish(to_channel, "1");
+    publish(to_channel, "2");
+    turn();
+    ck_assert_uint_eq(hear(MAIL_GONE).number, 2);
+    expect_bytes(fds[0],
+                 "\x81\x01"
+                 "1"
+                 "\x81\x01"
+                 "2",
+                 6);
+    expect_bytes(fds[2],
+                 "\x81\x01"
+                 "1"
+                 "\x81\x01"
+                 "2",
+                 6);
+    close(fds[0]);
+    close(fds[2]);
+}
+END_TEST
+
+START_TEST(receipts_in_between)
+{
+    struct mail asked;
+    int one = join(&asked);
+    int other = join(&asked);
+    publish(to_channel, "1");
+    deliver_text(to_channel, "2", 1, 77);
+    publish(to_channel, "3");
+    turn();
+    ck_assert_uint_eq(hear(MAIL_RECEIPT_BEGUN).value, 2);
+    ck_assert_uint_eq(hear(MAIL_RECEIPT_HANDED).value, 2);
+    expect_bytes(one,
+                 "\x81\x01"
+                 "1"
+                 "\x81\x01"
+                 "2"
+                 "\x81\x01"
+                 "3",
+                 9);
+    expect_bytes(other,
+                 "\x81\x01"
+                 "1"
+                 "\x81\x01"
+                 "2"
+                 "\x81\x01"
+                 "3",
+                 9);
+    close(one);
+    close(other);
+}
+END_TEST
+
+/* A list is asked for behind what it tells of. */
+START_TEST(lists_tell_of_it)
+{
+    struct mail asked;
+    int one = join(&asked);
+    int other = join(&asked);
+    publish(to_channel, "1");
+    post((struct mail){.kind = MAIL_LIST, .scope = SCOPE_CHANNEL, .channel = CHANNEL, .number = 9});
+    turn();
+    struct client_rows *rows = hear(MAIL_LISTED).ptr;
+    ck_assert_uint_eq(rows->count, 2);
+    for (size_t i = 0; i < rows->count; i++) {
+        ck_assert_uint_eq(rows->rows[i].queued, 3);
+        shared_name_unref(rows->rows[i].channel);
+    }
+    free(rows);
+    close(one);
+    close(other);
+}
+END_TEST
+
+/* More channels than there are batches: the oldest leave early. */
+START_TEST(many_channels)
+{
+    enum { CHANNELS = 100 };
+    static struct mail asked;
+    static int fds[CHANNELS][2];
+    world.max_clients = 2 * CHANNELS;
+    for (uint32_t i = 0; i < CHANNELS; i++)
+        for (int k = 0; k < 2; k++)
+            fds[i][k] = join_on(&asked, i);
+    for (int round = 0; round < 2; round++)
+        for (uint32_t i = 0; i < CHANNELS; i++)
+            publish((struct mail){.scope = SCOPE_CHANNEL, .channel = i}, round ? "2" : "1");
+    turn();
+    for (uint32_t i = 0; i < CHANNELS; i++) {
+        for (int k = 0; k < 2; k++) {
+            expect_bytes(fds[i][k],
+                         "\x81\x01"
+                         "1"
+                         "\x81\x01"
+                         "2",
+                         6);
+            close(fds[i][k]);
+        }
+    }
+    ck_assert_uint_eq(shard.batch_count, 0);
+}
+END_TEST
+
+/* Compressed for whom that was agreed on and where it pays, as it is for everybody else. */
+START_TEST(compressed_for_some)
+{
+    struct mail asked;
+    int plain = join(&asked);
+    int fd = open_socket();
+    static const char request[] =
+        "GET /test/ HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+    say(fd, request, sizeof request - 1);
+    turn();
+    turn();
+    asked = hear(MAIL_REGISTER);
+    shared_name_unref(asked.ptr);
+    register_client(&asked);
+    turn();
+    char bytes[4096];
+    ck_assert_int_gt(recv(fd, bytes, sizeof bytes, 0), 0);
+    publish(to_channel, "short");
+    deliver(2000, 0);
+    publish(to_channel, "short again");
+    turn();
+    ck_assert_int_eq(recv(plain, bytes, sizeof bytes, 0), 7 + 2004 + 13);
+    ssize_t n = recv(fd, bytes, sizeof bytes, 0);
+    ck_assert_int_lt(n, 200);
+    ck_assert(memcmp(bytes, "\x81\x05short\xc1", 8) == 0 &&
+              memcmp(bytes + n - 13, "\x81\x0bshort again", 13) == 0);
+    ck_assert_uint_eq(stats_get(&shard.stats, STAT_deliveries_compressed), 1);
+    close(plain);
+    close(fd);
+}
+END_TEST
+
+/* ---- anything, in any order ---- */
+
+enum { CLIENTS = 5, STEPS = 4000 };
+
+static struct {
+    struct mail asked;
+    int fd;
+    struct buf expected; /* frames */
+    struct buf got;
+} clients[CLIENTS];
+
+static uint32_t channel_of(int client)
+{
+    return CHANNEL + (client == CLIENTS - 1);
+}
+
+static void expect_frame(int client, const char *text, size_t len)
+{
+    uint8_t header[WEBSOCKET_HEADER_MAX];
+    buf_add(&clients[client].expected, header, websocket_header(ws, WEBSOCKET_TEXT, false, len, header));
+    buf_add(&clients[client].expected, text, len);
+}
+
+static void publish_something(void)
+{
+    static char text[40000];
+    size_t len = random_below(20) ? random_below(200) : random_below(sizeof text);
+    memset(text, 'a' + (int)random_below(26), len);
+    int client = (int)random_below(CLIENTS);
+    unsigned kind = (unsigned)random_below(10);
+    struct mail mail = kind == 0   ? to_all
+                       : kind == 1 ? to_client(&clients[client].asked)
+                                   : (struct mail){.scope = SCOPE_CHANNEL, .channel = channel_of(client)};
+    for (int i = 0; i < CLIENTS; i++)
+        if (kind == 0 || (kind == 1 ? i == client : channel_of(i) == channel_of(client)))
+            expect_frame(i, text, len);
+    deliver_text(mail, text, len, 0);
+}
+
+static void read_some(int client)
+{
+    static char bytes[65536];
+    ssize_t n = recv(clients[client].fd, bytes, sizeof bytes, 0);
+    if (n > 0)
+        buf_add(&clients[client].got, bytes, (size_t)n);
+}
+
+/* Clients who read at their own pace: each gets every message once, in order. */
+START_TEST(in_any_order)
+{
+    random_start(42);
+    config->channel.out_limit = config->channel.out_slow = (size_t)1 << 30;
+    config->channel.out_messages = 1000000;
+    for (int i = 0; i < CLIENTS; i++)
+        clients[i].fd = join_on(&clients[i].asked, channel_of(i));
+    for (int step = 0; step < STEPS; step++) {
+        for (size_t k = random_below(8); k > 0; k--)
+            publish_something();
+        turn();
+        for (int i = 0; i < CLIENTS; i++)
+            if (random_below((size_t)1 << 2 * i) == 0)
+                read_some(i);
+    }
+    for (int i = 0; i < CLIENTS; i++) {
+        for (int k = 0; k < 100000 && clients[i].got.len < clients[i].expected.len; k++) {
+            read_some(i);
+            turn();
+        }
+        ck_assert_uint_eq(clients[i].got.len, clients[i].expected.len);
+        ck_assert_mem_eq(clients[i].got.data, clients[i].expected.data, clients[i].got.len);
+        buf_fini(&clients[i].got);
+        buf_fini(&clients[i].expected);
+    }
+    ck_assert_uint_eq(atomic_load(&shard.out_bytes), 0);
+    for (int i = 0; i < CLIENTS; i++)
+        close(clients[i].fd);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("batch");
+    TCase *tc = tcase_create("batch");
+    tcase_add_checked_fixture(tc, start, finish);
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, one_write_for_each);
+    tcase_add_test(tc, other_messages_in_between);
+    tcase_add_test(tc, newcomers_get_what_follows);
+    tcase_add_test(tc, closed_behind_it);
+    tcase_add_test(tc, gone);
+    tcase_add_test(tc, receipts_in_between);
+    tcase_add_test(tc, lists_tell_of_it);
+    tcase_add_test(tc, many_channels);
+    tcase_add_test(tc, compressed_for_some);
+    tcase_add_test(tc, in_any_order);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

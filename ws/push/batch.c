@@ -1,0 +1,122 @@
+#include "push/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "push/shard.h"
+
+/* With more channels than this in a turn, the oldest leave before its end: memory is bounded. */
+enum { BATCHES_MAX = 64 };
+
+static struct batch *batch_of(const struct shard *s, uint32_t channel)
+{
+    return channel < s->channel_count ? s->channels[channel].batch : NULL;
+}
+
+/* ---- the end of a batch ---- */
+
+static void push_each(struct conn *c, const struct batch *b)
+{
+    for (uint32_t i = 0; i < b->count; i++)
+        conn_push(c, b->msgs[i]);
+}
+
+static void put_away(struct shard *s, struct batch *b)
+{
+    for (uint32_t i = 0; i < b->count; i++)
+        msg_unref(b->msgs[i]);
+    if (s->spare_batch)
+        free(b);
+    else
+        s->spare_batch = b;
+}
+
+/* Clients who end meanwhile find no batch to catch up with. */
+static void end(struct shard *s, struct batch *b, void (*give)(struct conn *c, const struct batch *b))
+{
+    struct shard_channel *ch = &s->channels[b->channel];
+    ch->batch = NULL;
+    list_remove(&b->link);
+    s->batch_count--;
+    for (uint32_t i = 0; i < ch->count; i++)
+        give(ch->subscribers[i], b);
+    put_away(s, b);
+}
+
+static struct batch *oldest(const struct shard *s)
+{
+    return list_empty(&s->batches) ? NULL : LIST_ENTRY(s->batches.next, struct batch, link);
+}
+
+void batch_settle(struct shard *s, uint32_t channel)
+{
+    struct batch *b = batch_of(s, channel);
+    if (b)
+        end(s, b, push_each);
+}
+
+void batch_settle_all(struct shard *s)
+{
+    for (struct batch *b; (b = oldest(s)) != NULL;)
+        end(s, b, push_each);
+}
+
+void batch_catch_up(struct conn *c)
+{
+    const struct batch *b = batch_of(c->shard, c->channel);
+    if (b)
+        push_each(c, b);
+}
+
+void batch_flush_all(struct shard *s)
+{
+    for (struct batch *b; (b = oldest(s)) != NULL;)
+        end(s, b, conn_push_batch);
+}
+
+/* ---- its beginning ---- */
+
+static struct batch *begin(struct shard *s, uint32_t channel)
+{
+    if (s->batch_count == BATCHES_MAX)
+        end(s, oldest(s), conn_push_batch);
+    struct batch *b = s->spare_batch ? s->spare_batch : malloc(sizeof *b);
+    if (!b)
+        return NULL;
+    s->spare_batch = NULL;
+    s->batch_count++;
+    list_append(&s->batches, &b->link);
+    b->channel = channel;
+    b->count = 0;
+    b->len = b->longest = 0;
+    s->channels[channel].batch = b;
+    return b;
+}
+
+/* Its batch, with room for a frame. */
+static struct batch *room_for(struct shard *s, uint32_t channel, size_t frame_len)
+{
+    struct batch *b = batch_of(s, channel);
+    if (b && (b->count == BATCH_MESSAGES || b->len + frame_len > BATCH_BYTES)) {
+        end(s, b, conn_push_batch);
+        b = NULL;
+    }
+    return b ? b : begin(s, channel);
+}
+
+bool batch_add(struct shard *s, uint32_t channel, struct msg *m)
+{
+    size_t frame_len = msg_frame_len(m);
+    bool pays = channel < s->channel_count && s->channels[channel].count > 1 && frame_len <= BATCH_BYTES;
+    struct batch *b = pays ? room_for(s, channel, frame_len) : NULL;
+    if (!b) {
+        batch_settle(s, channel);
+        return false;
+    }
+    memcpy(b->bytes + b->len, msg_frame(m), frame_len);
+    b->len += frame_len;
+    b->longest = m->len > b->longest ? m->len : b->longest;
+    msg_ref(m);
+    b->msgs[b->count++] = m;
+    return true;
+}

@@ -1,0 +1,46 @@
+/*
+ * What was published to one channel in a turn. It is gathered as the bytes that go out, and leaves before the
+ * flush in one send for each subscriber who has nothing else waiting: no reference is taken and no queue
+ * touched. Everybody else, and whoever cannot take all of it, gets the messages in the queue.
+ *
+ * Order is that of a queue: before anything else is queued behind what a batch holds, its messages go to the
+ * queues, by batch_settle() for a whole channel, by batch_catch_up() for one client.
+ */
+#ifndef WSPUSH_PUSH_BATCH_H
+#define WSPUSH_PUSH_BATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "push/msg.h"
+
+struct conn;
+struct shard;
+
+enum { BATCH_MESSAGES = 256, BATCH_BYTES = 32 * 1024 };
+
+struct batch {
+    struct list link; /* in the shard's `batches` */
+    uint32_t channel; /* number */
+    uint32_t count;
+    size_t len;
+    size_t longest; /* payload of a message, bytes */
+    struct msg *msgs[BATCH_MESSAGES];
+    uint8_t bytes[BATCH_BYTES]; /* their frames */
+};
+
+/* Takes a message for the channel's subscribers on this shard; false: it is too large, or has only one, and
+ * the caller sends it to each. Full batches leave at once. */
+bool batch_add(struct shard *s, uint32_t channel, struct msg *m);
+/* What the channel's batch holds goes to the queues of its subscribers. */
+void batch_settle(struct shard *s, uint32_t channel);
+void batch_settle_all(struct shard *s);
+/* What the batch of its channel holds goes to its queue now; the client is about to become nobody's
+ * recipient. */
+void batch_catch_up(struct conn *c);
+/* All leave. At the end of each turn, before the flush. */
+void batch_flush_all(struct shard *s);
+
+#endif
