@@ -273,7 +273,7 @@ static void on_accept(void *arg, int fd)
     struct daemon *d = e->daemon;
     struct mail mail = {.kind = MAIL_ADOPT, .conn.fd = fd, .value = e->socket.is_unix};
     atomic_fetch_add(&d->world.clients, 1);
-    mailbox_post(d->mail[d->next++ % d->count], &mail);
+    loop_post(&d->workers[0].loop, d->mail[d->next++ % d->count], &mail);
 }
 
 static void open_entrances(struct daemon *d)

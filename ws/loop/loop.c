@@ -143,6 +143,26 @@ void loop_pause(struct loop *loop, struct io *io)
     arm(loop, io);
 }
 
+/* ---- letters to others ---- */
+
+void loop_post(struct loop *loop, struct mailbox *to, const void *letter)
+{
+    if (!mailbox_post(to, letter))
+        return;
+    for (unsigned i = 0; i < loop->to_wake_count; i++)
+        if (loop->to_wake[i] == to)
+            return;
+    if (loop->to_wake_count == LOOPS_MAX)
+        abort();
+    loop->to_wake[loop->to_wake_count++] = to;
+}
+
+static void wake_others(struct loop *loop)
+{
+    while (loop->to_wake_count)
+        mailbox_wake(loop->to_wake[--loop->to_wake_count]);
+}
+
 /* ---- the turn ---- */
 
 static int wait_time(struct loop *loop)
@@ -240,6 +260,7 @@ void loop_run(struct loop *loop)
         wait_and_dispatch(loop);
         work_mail(loop);
         timers_run(&loop->timers, loop->now);
+        wake_others(loop); /* they work while we write */
         if (loop->before_flush)
             loop->before_flush(loop->before_flush_arg);
         flush_all(loop);
@@ -247,6 +268,7 @@ void loop_run(struct loop *loop)
             loop->on_turn(loop->arg);
         resume_paused(loop);
         reap_all(loop);
+        wake_others(loop);
     }
 }
 

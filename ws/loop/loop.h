@@ -43,12 +43,17 @@ struct io {
     bool reaping;
 };
 
+/* Threads that get letters. */
+enum { LOOPS_MAX = 64 };
+
 struct loop {
     int epoll_fd;
     struct io **slots; /* by descriptor */
     size_t slot_count;
     uint32_t last_gen; /* as many have been taken up */
     struct mailbox mail;
+    struct mailbox *to_wake[LOOPS_MAX]; /* who got letters in this turn and may be asleep */
+    unsigned to_wake_count;
     struct timers timers;
     int64_t now;   /* clock_mono_ms() of this turn */
     size_t worked; /* bytes that handlers have made of what they read in this turn, by their own count */
@@ -81,6 +86,11 @@ void loop_fini(struct loop *loop);
 void loop_run(struct loop *loop);
 /* Any thread, and signal handlers' threads: the loop ends after the turn it is in. */
 void loop_stop(struct loop *loop);
+
+/* Posts a letter from this loop's thread. Who is asleep is woken before the flush of this turn, or at its
+ * end.
+ */
+void loop_post(struct loop *loop, struct mailbox *to, const void *letter);
 
 /* Takes up a descriptor; 0, or -1 with errno. */
 int loop_add(struct loop *loop, struct io *io, int fd, uint32_t events, const struct io_ops *ops);

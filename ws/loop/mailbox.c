@@ -34,17 +34,22 @@ static void append(struct letters *l, const void *letter, size_t size)
     memcpy(l->data + l->count++ * size, letter, size);
 }
 
-void mailbox_post(struct mailbox *m, const void *letter)
+bool mailbox_post(struct mailbox *m, const void *letter)
 {
     pthread_mutex_lock(&m->lock);
     append(&m->in, letter, m->letter_size);
     atomic_store_explicit(&m->waiting, m->in.count, memory_order_relaxed);
     pthread_mutex_unlock(&m->lock);
-    if (atomic_exchange(&m->asleep, false)) {
-        uint64_t one = 1;
-        ssize_t ignored = write(m->wake_fd, &one, sizeof one);
-        (void)ignored;
-    }
+    return atomic_load(&m->asleep);
+}
+
+void mailbox_wake(struct mailbox *m)
+{
+    uint64_t one = 1;
+    if (!atomic_exchange(&m->asleep, false))
+        return;
+    ssize_t ignored = write(m->wake_fd, &one, sizeof one);
+    (void)ignored;
 }
 
 /* A batch that was much smaller than the room for it gives the memory back. */

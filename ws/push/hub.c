@@ -41,7 +41,7 @@ void hub_init(struct hub *h, struct world *world, struct config *config, struct 
 
 void hub_post(struct hub *h, uint32_t shard, struct mail mail)
 {
-    mailbox_post(h->shard_mail[shard], &mail);
+    loop_post(h->loop, h->shard_mail[shard], &mail);
 }
 
 /* Posts a message for delivery with a reference of its own. */

@@ -36,7 +36,7 @@ void shard_init(struct shard *s, uint32_t index, struct world *world, struct con
 void shard_post(struct shard *s, struct mail mail)
 {
     mail.conn.shard = s->index;
-    mailbox_post(s->world->hub_mail, &mail);
+    loop_post(s->loop, s->world->hub_mail, &mail);
 }
 
 void shard_count_out(struct shard *s, int64_t bytes)

@@ -5,6 +5,7 @@
 #include "loop/loop.h"
 
 #include <check.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,7 +119,8 @@ static void on_turn(void *arg)
 
 static void post(int letters)
 {
-    mailbox_post(&loop.mail, &letters);
+    if (mailbox_post(&loop.mail, &letters))
+        mailbox_wake(&loop.mail);
 }
 
 static void run_turns(unsigned n)
@@ -172,13 +174,21 @@ static void ask_for_flush(struct reader *r, uint32_t events)
     loop_want(&loop, &r->io, 0);
 }
 
+static void before_flush(void *arg)
+{
+    ck_assert_ptr_eq(arg, story);
+    tell('b');
+}
+
 START_TEST(a_turn_has_its_order)
 {
+    loop.before_flush = before_flush;
+    loop.before_flush_arg = story;
     timer_init(&timer, on_timer);
     add_reader('e', true, ask_for_everything);
     add_reader('e', true, ask_for_flush);
     run_turns(1);
-    ck_assert_str_eq(story, "eemtf|r");
+    ck_assert_str_eq(story, "eemtbf|r");
 }
 END_TEST
 
@@ -188,6 +198,57 @@ START_TEST(mail_begets_mail)
     post(20);
     run_turns(3);
     ck_assert_str_eq(story, "mmmmmmmm|mmmmmmmm|mmmm|");
+}
+END_TEST
+
+static struct mailbox other; /* of a thread that sleeps */
+
+/* Tells W if it has been woken, w if not. */
+static void look_at_other(void *arg)
+{
+    struct pollfd p = {.fd = other.wake_fd, .events = POLLIN};
+    (void)arg;
+    tell(poll(&p, 1, 0) == 1 ? 'W' : 'w');
+}
+
+static void write_to_other(struct reader *r, uint32_t events)
+{
+    (void)r;
+    (void)events;
+    loop_post(&loop, &other, &(int){1});
+    loop_post(&loop, &other, &(int){2});
+    look_at_other(NULL);
+}
+
+static void reap_and_write(struct loop *l, struct io *io)
+{
+    loop_post(l, &other, &(int){3});
+    on_reap(l, io);
+    look_at_other(NULL);
+}
+
+/* Letters to another thread wake it before the flush, those of the reap at the end. */
+START_TEST(others_are_woken)
+{
+    static const struct io_ops writes_last = {on_event, NULL, reap_and_write, may_resume};
+    ck_assert_int_eq(mailbox_init(&other, sizeof(int)), 0);
+    loop.before_flush = look_at_other;
+    ck_assert(mailbox_may_sleep(&other));
+    struct reader *r = add_reader('e', true, write_to_other);
+    run_turns(1);
+    ck_assert_str_eq(story, "ewW|");
+    mailbox_awake(&other, true);
+    ck_assert(mailbox_waiting(&other) == 2 && !mailbox_may_sleep(&other));
+    const void *letters;
+    ck_assert_uint_eq(mailbox_take(&other, &letters), 2);
+    ck_assert(mailbox_may_sleep(&other));
+    r->io.ops = &writes_last;
+    r->on_read = NULL;
+    loop_want_reap(&loop, &r->io);
+    run_turns(1);
+    look_at_other(NULL);
+    ck_assert_str_eq(story, "ewW|w|rwW");
+    mailbox_fini(&other);
 }
 END_TEST
 
@@ -431,6 +492,7 @@ int main(void)
     tcase_set_timeout(tc, 20);
     tcase_add_test(tc, a_turn_has_its_order);
     tcase_add_test(tc, mail_begets_mail);
+    tcase_add_test(tc, others_are_woken);
     tcase_add_test(tc, a_flush_that_wants_another);
     tcase_add_test(tc, who_is_reaped_hears_no_more);
     tcase_add_test(tc, a_flush_that_ends_it);

@@ -28,7 +28,8 @@ static void close_box(void)
 static void post(uint32_t sender, uint32_t number)
 {
     struct letter l = {sender, number};
-    mailbox_post(&box, &l);
+    if (mailbox_post(&box, &l))
+        mailbox_wake(&box);
 }
 
 static size_t take(const struct letter **letters)
@@ -132,6 +133,26 @@ START_TEST(a_sleeper_is_woken_once)
 }
 END_TEST
 
+/* Whoever posts may see to the wake-up later. */
+START_TEST(woken_when_the_poster_is_done)
+{
+    struct letter l = {0, 0};
+    const struct letter *letters;
+    ck_assert(!mailbox_post(&box, &l));
+    ck_assert_uint_eq(take(&letters), 1);
+    ck_assert(mailbox_may_sleep(&box));
+    for (int i = 0; i < 3; i++)
+        ck_assert(mailbox_post(&box, &l));
+    ck_assert(!is_woken(0));
+    mailbox_wake(&box);
+    ck_assert(is_woken(0));
+    ck_assert(!mailbox_post(&box, &l));
+    mailbox_awake(&box, true);
+    mailbox_wake(&box);
+    ck_assert(!is_woken(0));
+}
+END_TEST
+
 /* What is posted while a batch is worked on waits for the next take, and leaves the batch alone. */
 START_TEST(a_batch_stays_as_it_was)
 {
@@ -174,6 +195,7 @@ int main(void)
     tcase_add_test(tc, several_threads_post);
     tcase_add_test(tc, letters_to_itself_cost_no_wake_up);
     tcase_add_test(tc, a_sleeper_is_woken_once);
+    tcase_add_test(tc, woken_when_the_poster_is_done);
     tcase_add_test(tc, a_batch_stays_as_it_was);
     tcase_add_test(tc, a_flood_gives_its_memory_back);
     suite_add_tcase(s, tc);
