@@ -12,17 +12,20 @@
 size_t http_head_length(const void *bytes, size_t len, size_t *scanned)
 {
     const char *p = bytes;
-    size_t from = *scanned > 3 ? *scanned - 3 : 0;
-    const char *end = len - from >= 4 ? memmem(p + from, len - from, "\r\n\r\n", 4) : NULL;
+    const char *end = p + len;
+    const char *lf = p + *scanned;
     *scanned = len;
-    return end ? (size_t)(end - p) + 4 : 0;
+    for (; lf < end && (lf = memchr(lf, '\n', (size_t)(end - lf))) != NULL; lf++)
+        if (lf - p >= 3 && memcmp(lf - 3, "\r\n\r", 3) == 0)
+            return (size_t)(lf - p) + 1;
+    return 0;
 }
 
 /* RFC 9110 section 5.6.2. */
 static bool is_token_char(char c)
 {
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '-' ||
+           (c != '\0' && strchr("!#$%&'*+.^_`|~", c) != NULL);
 }
 
 static bool is_space(char c)
@@ -237,14 +240,14 @@ static int check_upgrade(const struct http_request *r)
 static int parse_lines(struct header_state *s, const char *p, const char *end)
 {
     for (bool first = true; p < end; first = false) {
-        const char *eol = memmem(p, (size_t)(end - p), "\r\n", 2);
-        if (!eol)
+        const char *lf = memchr(p, '\n', (size_t)(end - p));
+        if (!lf || lf == p || lf[-1] != '\r')
             return -ERR_HTTP_SYNTAX;
-        size_t len = (size_t)(eol - p);
+        size_t len = (size_t)(lf - 1 - p);
         int r = first ? parse_request_line(s->request, p, len) : len == 0 ? 0 : parse_header_line(s, p, len);
         if (r < 0)
             return r;
-        p = eol + 2;
+        p = lf + 1;
     }
     return 0;
 }
