@@ -147,7 +147,7 @@ static int fill_iov(const struct outq *q, struct iovec iov[IOV_COUNT], size_t *t
 }
 
 /* Small frames are copied together: the kernel takes one run of bytes for less than it takes many. With
- * frames of a kilobyte that is even, above it the copy costs more (docs/performance/README.md). */
+ * frames of a kilobyte that is even, above it the copy costs more (docs/why/batches.md). */
 static ssize_t write_frames(int fd, const struct iovec *iov, int n, size_t total)
 {
     uint8_t run[RUN_MAX];

@@ -93,6 +93,18 @@ class Bench:
                                         seconds=self.pace.seconds)
             yield self.ratio_row(f.name(), figures, "cpu_per_million", "s/M", f.limit)
 
+    def threading(self):
+        """Two threads beside one: what the second costs and brings on this machine."""
+        for transport in ("unix", "tcp", "nginx"):
+            with Wspush(self.build, self.place(), transport, "threads = 2\n") as two, \
+                    Wspush(self.build, self.place(), transport, "threads = 1\n") as one:
+                arms = {"ours": two, "floor": one, "again": one}
+                figures = rounds.interleaved(self.build, arms, self.pace.rounds, "closed", clients=1000, window=16,
+                                             seconds=self.pace.seconds)
+            name = f"two threads beside one, {transport}, 16 in flight"
+            yield self.ratio_row(f"{name}: CPU", figures, "cpu_per_million", "s/M")
+            yield self.ratio_row(f"{name}: rate", figures, "rate", "/s")
+
     def paced(self):
         figures = self.beside_floor("nginx", "paced", clients=1000, rate=20, seconds=self.pace.paced_seconds)
         yield self.ratio_row("paced 20/s, nginx + worker, 1,000 clients, p99", figures, "latency_ms.p99", "ms", 1.2)
@@ -152,4 +164,4 @@ class Bench:
 
 
 GROUPS = {"rest": Bench.at_rest, "program": Bench.program, "connect": Bench.connecting, "publish": Bench.publishing,
-          "fanout": Bench.fanning_out, "paced": Bench.paced, "echo": Bench.echoing}
+          "fanout": Bench.fanning_out, "threads": Bench.threading, "paced": Bench.paced, "echo": Bench.echoing}
