@@ -51,21 +51,33 @@ static uint64_t step(uint64_t state, uint8_t c)
     return words[c] >> (state & STATE_MASK);
 }
 
+static uint64_t four_steps(uint64_t state, const uint8_t *p)
+{
+    return step(step(step(step(state, p[0]), p[1]), p[2]), p[3]);
+}
+
 static bool is(uint64_t state, unsigned what)
 {
     return (state & STATE_MASK) == what;
 }
 
+static uint64_t word_at(const uint8_t *p)
+{
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
 /* How many of the first bytes are ASCII, rounded down to eights. */
 static size_t ascii_run(const uint8_t *p, size_t len)
 {
+    const uint64_t high = UINT64_C(0x8080808080808080);
     size_t i = 0;
-    for (; i + 8 <= len; i += 8) {
-        uint64_t word;
-        memcpy(&word, p + i, 8);
-        if (word & UINT64_C(0x8080808080808080))
-            break;
-    }
+    while (i + 32 <= len &&
+           !((word_at(p + i) | word_at(p + i + 8) | word_at(p + i + 16) | word_at(p + i + 24)) & high))
+        i += 32;
+    while (i + 8 <= len && !(word_at(p + i) & high))
+        i += 8;
     return i;
 }
 
@@ -86,12 +98,14 @@ size_t utf8_feed(struct utf8 *state, const void *bytes, size_t len)
     const uint8_t *p = bytes;
     uint64_t now = state->at;
     size_t i = 0;
-    while (i + BLOCK <= len) {
-        if (is(now, WHOLE) && (i += ascii_run(p + i, len - i)) + BLOCK > len)
+    for (;;) {
+        if (is(now, WHOLE))
+            i += ascii_run(p + i, len - i);
+        if (i + BLOCK > len)
             break;
         uint64_t next = now;
-        for (size_t k = 0; k < BLOCK; k++)
-            next = step(next, p[i + k]);
+        for (size_t k = 0; k < BLOCK; k += 4)
+            next = four_steps(next, p + i + k);
         if (is(next, BAD))
             break;
         now = next;

@@ -86,7 +86,7 @@ void conn_adopt(struct shard *shard, int fd, bool over_unix)
 
 /* ---- in ---- */
 
-static void take_bytes(struct conn *c, const uint8_t *bytes, size_t len)
+static void take_bytes(struct conn *c, uint8_t *bytes, size_t len)
 {
     c->heard = moment_of(c->shard->loop->now);
     c->bytes_in += len;

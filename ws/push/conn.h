@@ -161,7 +161,7 @@ void handshake_refuse(struct conn *c, int error, const char *detail, const struc
 
 /* conn_in.c */
 
-void conn_take_frames(struct conn *c, const uint8_t *bytes, size_t len);
+void conn_take_frames(struct conn *c, uint8_t *bytes, size_t len);
 
 /* conn_rate.c */
 

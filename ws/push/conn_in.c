@@ -120,7 +120,7 @@ static void watch_partial(struct conn *c)
     }
 }
 
-void conn_take_frames(struct conn *c, const uint8_t *bytes, size_t len)
+void conn_take_frames(struct conn *c, uint8_t *bytes, size_t len)
 {
     static const struct websocket_events events = {on_message, on_ping, on_pong, on_close};
     uint64_t messages = c->msgs_in;

@@ -9,81 +9,58 @@
 #include "base/utf8.h"
 #include "wire/deflate.h"
 
-enum { EMPTY_FRAGMENTS_MAX = 1000 };
+enum { EMPTY_FRAGMENTS_MAX = 1000, HEADER_IN_MAX = 14 };
 
 struct websocket {
-    wslay_frame_context_ptr frames;
+    wslay_frame_context_ptr frames; /* writes headers */
     struct deflate *deflate;
     uint64_t frames_taken;
-    /* what wslay reads from: the rest of one whole frame */
-    const uint8_t *in;
-    size_t in_len;
-    /* what it wrote: a header; payloads are only counted */
-    uint8_t header[14];
-    size_t header_len;
+    uint8_t *header_out; /* where the next header goes; NULL: payload is passing, which is only counted */
+    size_t header_len;   /* of the last one */
 };
 
-struct websocket_partial {
-    struct buf raw;     /* header and masked payload of an unfinished frame */
-    struct buf message; /* payload of the fragments before it */
-    struct utf8 utf8;   /* of the unfinished text message */
-    size_t checked;     /* payload bytes of `raw` that the UTF-8 check has seen */
-    unsigned empty_fragments;
-    uint8_t opcode;  /* of the unfinished message; 0: none */
-    bool compressed; /* so is that message */
-};
-
-/* A frame's header, as far as this module looks at it. */
-struct header {
+/* A frame on its way in. */
+struct frame {
     bool fin;
     bool compressed;
     uint8_t opcode;
-    uint64_t payload_len;
-    size_t size;
-    const uint8_t *mask;
+    uint8_t mask[4];
+    uint64_t len;   /* of its payload */
+    uint64_t taken; /* so much of that has come */
+};
+
+struct websocket_partial {
+    struct buf message; /* payload of the unfinished message, as far as it has come */
+    struct frame frame; /* unfinished while not all of it is taken */
+    unsigned empty_fragments;
+    struct utf8 utf8; /* of the unfinished message, if that is text */
+    uint8_t opcode;   /* of that message; 0: none */
+    bool compressed;  /* so is that message */
+    uint8_t header_len;
+    uint8_t header[HEADER_IN_MAX];          /* what has come of a header */
+    uint8_t control[WEBSOCKET_CONTROL_MAX]; /* what has come of a control frame's payload */
 };
 
 /* ---- the codec ---- */
-
-static ssize_t give_bytes(uint8_t *to, size_t len, int flags, void *user)
-{
-    struct websocket *ws = user;
-    (void)flags;
-    if (ws->in_len == 0)
-        return -1;
-    if (len > ws->in_len)
-        len = ws->in_len;
-    memcpy(to, ws->in, len);
-    ws->in += len;
-    ws->in_len -= len;
-    return (ssize_t)len;
-}
 
 static ssize_t take_header(const uint8_t *bytes, size_t len, int flags, void *user)
 {
     struct websocket *ws = user;
     (void)flags;
-    if (ws->header_len == 0 && len <= sizeof ws->header) {
-        memcpy(ws->header, bytes, len);
+    if (ws->header_out && len <= WEBSOCKET_HEADER_MAX) {
+        memcpy(ws->header_out, bytes, len);
         ws->header_len = len;
     }
+    ws->header_out = NULL;
     return (ssize_t)len;
-}
-
-static void start_frames(struct websocket *ws)
-{
-    static const struct wslay_frame_callbacks callbacks = {.send_callback = take_header,
-                                                           .recv_callback = give_bytes};
-    if (wslay_frame_context_init(&ws->frames, &callbacks, ws) != 0)
-        abort();
 }
 
 struct websocket *websocket_new(void)
 {
+    static const struct wslay_frame_callbacks callbacks = {.send_callback = take_header};
     struct websocket *ws = calloc(1, sizeof *ws);
-    if (!ws)
+    if (!ws || wslay_frame_context_init(&ws->frames, &callbacks, ws) != 0)
         abort();
-    start_frames(ws);
     ws->deflate = deflate_new();
     return ws;
 }
@@ -107,10 +84,10 @@ size_t websocket_header(struct websocket *ws, enum websocket_opcode opcode, bool
                                      .payload_length = payload_len,
                                      .data = &stand_in,
                                      .data_length = (size_t)payload_len};
+    ws->header_out = out;
     ws->header_len = 0;
-    if (wslay_frame_send(ws->frames, &frame) < 0 || ws->header_len > WEBSOCKET_HEADER_MAX)
+    if (wslay_frame_send(ws->frames, &frame) < 0 || ws->header_len == 0)
         abort();
-    memcpy(out, ws->header, ws->header_len);
     return ws->header_len;
 }
 
@@ -185,26 +162,26 @@ static uint64_t raw_limit(const struct websocket_rules *rules, bool compressed)
 }
 
 static int check_size(const struct websocket_partial *partial, const struct websocket_rules *rules,
-                      const struct header *h)
+                      const struct frame *frame)
 {
-    bool goes_on = partial && h->opcode == WEBSOCKET_CONTINUATION;
+    bool goes_on = partial && frame->opcode == WEBSOCKET_CONTINUATION;
     uint64_t before = goes_on ? partial->message.len : 0;
-    uint64_t limit = raw_limit(rules, goes_on ? partial->compressed : h->compressed);
-    if (is_control(h->opcode))
+    uint64_t limit = raw_limit(rules, goes_on ? partial->compressed : frame->compressed);
+    if (is_control(frame->opcode))
         return 0;
     /* the limit may have become less than what is here already */
-    return before > limit || h->payload_len > limit - before ? -ERR_MESSAGE_SIZE : 0;
+    return before > limit || frame->len > limit - before ? -ERR_MESSAGE_SIZE : 0;
 }
 
-/* Returns 1 with the header, 0 when more bytes are needed, or -ERR_... as soon as a byte condemns the frame.
+/* Returns the header's size, 0 when more bytes are needed, or -ERR_... as soon as a byte condemns the frame.
  */
-static int peek_header(const struct websocket_partial *partial, const uint8_t *p, size_t len,
-                       const struct websocket_rules *rules, struct header *out)
+static int parse_header(const struct websocket_partial *partial, const uint8_t *p, size_t len,
+                        const struct websocket_rules *rules, struct frame *out)
 {
     int r;
     if (len < 1)
         return 0;
-    *out = (struct header){.fin = p[0] & 0x80, .compressed = p[0] & 0x40, .opcode = p[0] & 0x0f};
+    *out = (struct frame){.fin = p[0] & 0x80, .compressed = p[0] & 0x40, .opcode = p[0] & 0x0f};
     if ((r = check_reserved_bits(p[0], rules->deflate)) < 0 ||
         (r = check_first_byte(p[0], partial && partial->opcode)) < 0)
         return r;
@@ -216,14 +193,16 @@ static int peek_header(const struct websocket_partial *partial, const uint8_t *p
     size_t extended = len7 == 126 ? 2 : len7 == 127 ? 8 : 0;
     if (len < 2 + extended)
         return 0;
-    if ((r = read_length(p, extended, &out->payload_len)) < 0 || (r = check_size(partial, rules, out)) < 0)
+    if ((r = read_length(p, extended, &out->len)) < 0 || (r = check_size(partial, rules, out)) < 0)
         return r;
-    out->size = 2 + extended + 4;
-    out->mask = p + 2 + extended;
-    return len >= out->size;
+    size_t size = 2 + extended + sizeof out->mask;
+    if (len < size)
+        return 0;
+    memcpy(out->mask, p + 2 + extended, sizeof out->mask);
+    return (int)size;
 }
 
-/* ---- whole frames ---- */
+/* ---- what is told ---- */
 
 struct feed {
     struct websocket *ws;
@@ -231,6 +210,8 @@ struct feed {
     const struct websocket_rules *rules;
     const struct websocket_events *events;
     void *arg;
+    uint8_t *bytes; /* what is not taken yet */
+    size_t len;
 };
 
 static struct websocket_partial *need_partial(struct feed *f)
@@ -240,28 +221,7 @@ static struct websocket_partial *need_partial(struct feed *f)
     return *f->partial;
 }
 
-/* wslay and our own look at the header agree on every frame that comes this far; if they ever did not, the
- * frame is refused and wslay begins anew. */
-static int frames_disagree(struct websocket *ws)
-{
-    wslay_frame_context_free(ws->frames);
-    start_frames(ws);
-    return -ERR_FRAME_OPCODE;
-}
-
-/* The next run of unmasked payload of the frame in ws->in. */
-static int next_payload(struct websocket *ws, const uint8_t **data, size_t *len)
-{
-    struct wslay_frame_iocb frame = {0};
-    ssize_t n = wslay_frame_recv(ws->frames, &frame);
-    if (n < 0)
-        return frames_disagree(ws);
-    *data = frame.data;
-    *len = frame.data_length;
-    return 0;
-}
-
-static int on_close_frame(struct feed *f, const uint8_t *p, size_t len)
+static int close_frame(struct feed *f, const uint8_t *p, size_t len)
 {
     if (len == 0)
         return f->events->on_close(f->arg, 1005, p, 0);
@@ -273,18 +233,13 @@ static int on_close_frame(struct feed *f, const uint8_t *p, size_t len)
     return f->events->on_close(f->arg, code, p + 2, len - 2);
 }
 
-static int control_frame(struct feed *f, const struct header *h)
+static int control_frame(struct feed *f, uint8_t opcode, const uint8_t *p, size_t len)
 {
-    const uint8_t *p;
-    size_t len;
-    int r = next_payload(f->ws, &p, &len);
-    if (r < 0)
-        return r;
-    if (h->opcode == WEBSOCKET_PING)
+    if (opcode == WEBSOCKET_PING)
         return f->events->on_ping(f->arg, p, len);
-    if (h->opcode == WEBSOCKET_PONG)
+    if (opcode == WEBSOCKET_PONG)
         return f->events->on_pong(f->arg, p, len);
-    return on_close_frame(f, p, len);
+    return close_frame(f, p, len);
 }
 
 /* Expands a compressed message and tells it. */
@@ -298,38 +253,26 @@ static int compressed_message(struct feed *f, enum websocket_opcode opcode, cons
     return f->events->on_message(f->arg, opcode, p, len);
 }
 
-/* A message of one frame whose payload wslay hands out in one run needs no memory of ours. */
-static int whole_message(struct feed *f, const struct header *h, const uint8_t *p, size_t len)
+/* A message of one frame that has come in one piece. */
+static int whole_message(struct feed *f, const struct frame *frame, const uint8_t *p, size_t len)
 {
-    enum websocket_opcode opcode = (enum websocket_opcode)h->opcode;
-    if (h->compressed)
+    enum websocket_opcode opcode = (enum websocket_opcode)frame->opcode;
+    if (frame->compressed)
         return compressed_message(f, opcode, p, len);
     if (opcode == WEBSOCKET_TEXT && utf8_check(p, len) >= 0)
         return -ERR_UTF8;
     return f->events->on_message(f->arg, opcode, p, len);
 }
 
-/* Whether its bytes have to be UTF-8 as they come. */
-static bool is_plain_text(uint8_t opcode, bool compressed)
+/* Whether the message's bytes have to be UTF-8 as they come. */
+static bool is_plain_text(const struct websocket_partial *m)
 {
-    return opcode == WEBSOCKET_TEXT && !compressed;
-}
-
-/* Adds a run of payload to the message; the first `seen` bytes of the frame passed the UTF-8 check already.
- */
-static int add_run(struct websocket_partial *m, const uint8_t *p, size_t len, size_t *seen, size_t ceiling)
-{
-    size_t skip = *seen < len ? *seen : len;
-    *seen -= skip;
-    if (is_plain_text(m->opcode, m->compressed) && utf8_feed(&m->utf8, p + skip, len - skip) != len - skip)
-        return -ERR_UTF8;
-    buf_add_within(&m->message, p, len, ceiling);
-    return buf_failed(&m->message) ? -ERR_MEMORY : 0;
+    return m->opcode == WEBSOCKET_TEXT && !m->compressed;
 }
 
 static int finish_message(struct feed *f, struct websocket_partial *m)
 {
-    if (is_plain_text(m->opcode, m->compressed) && !utf8_whole(&m->utf8))
+    if (is_plain_text(m) && !utf8_whole(&m->utf8))
         return -ERR_UTF8;
     struct buf message = m->message;
     enum websocket_opcode opcode = (enum websocket_opcode)m->opcode;
@@ -345,175 +288,161 @@ static int finish_message(struct feed *f, struct websocket_partial *m)
     return r;
 }
 
-static int collect_frame(struct feed *f, const struct header *h, const uint8_t *p, size_t len)
+/* ---- payload ---- */
+
+static void mask_word(uint8_t *p, uint64_t mask)
+{
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    word ^= mask;
+    memcpy(p, &word, sizeof word);
+}
+
+/* Unmasks bytes that begin at this offset in the payload (RFC 6455 section 5.3). The compiler makes wide
+ * registers of the four words. */
+static void unmask(uint8_t *p, size_t len, const uint8_t mask[4], uint64_t offset)
+{
+    enum { WORD = 8, BLOCK = 4 * WORD };
+    uint8_t twice[8];
+    uint32_t turned;
+    size_t i = 0;
+    memcpy(twice, mask, 4);
+    memcpy(twice + 4, mask, 4);
+    memcpy(&turned, twice + (offset & 3), sizeof turned);
+    uint64_t word = (uint64_t)turned << 32 | turned;
+    for (; i + BLOCK <= len; i += BLOCK)
+        for (size_t k = 0; k < BLOCK; k += WORD)
+            mask_word(p + i + k, word);
+    for (; i + WORD <= len; i += WORD)
+        mask_word(p + i, word);
+    for (; i < len; i++)
+        p[i] ^= mask[(offset + i) & 3];
+}
+
+/* A control frame that comes in pieces is kept beside the message that it interrupts. */
+static int control_payload(struct feed *f, const struct frame *frame, const uint8_t *p, size_t len)
+{
+    if (len == frame->len)
+        return control_frame(f, frame->opcode, p, len);
+    struct websocket_partial *m = need_partial(f);
+    if (!m)
+        return -ERR_MEMORY;
+    memcpy(m->control + frame->taken - len, p, len);
+    return frame->taken < frame->len ? 0 : control_frame(f, frame->opcode, m->control, (size_t)frame->len);
+}
+
+/* Adds what has come of a frame to its message. */
+static int collect(struct feed *f, const struct frame *frame, const uint8_t *p, size_t len)
 {
     struct websocket_partial *m = need_partial(f);
     if (!m)
         return -ERR_MEMORY;
-    if (h->opcode != WEBSOCKET_CONTINUATION) {
-        m->opcode = h->opcode;
-        m->compressed = h->compressed;
+    if (frame->opcode != WEBSOCKET_CONTINUATION) {
+        m->opcode = frame->opcode;
+        m->compressed = frame->compressed;
     }
-    if (!h->fin && h->payload_len == 0 && ++m->empty_fragments > EMPTY_FRAGMENTS_MAX)
+    if (!frame->fin && frame->len == 0 && ++m->empty_fragments > EMPTY_FRAGMENTS_MAX)
         return -ERR_EMPTY_FRAGMENTS;
-    size_t seen = m->checked;
-    size_t ceiling =
-        h->fin ? m->message.len + (size_t)h->payload_len : (size_t)raw_limit(f->rules, m->compressed);
-    uint64_t left = h->payload_len;
-    int r;
-    m->checked = 0;
-    while ((r = add_run(m, p, len, &seen, ceiling)) == 0 && (left -= len) > 0)
-        if ((r = next_payload(f->ws, &p, &len)) < 0)
-            break;
-    if (r < 0)
-        return r;
-    return h->fin ? finish_message(f, m) : 0;
+    if (is_plain_text(m) && utf8_feed(&m->utf8, p, len) != len)
+        return -ERR_UTF8;
+    size_t left = (size_t)(frame->len - frame->taken);
+    size_t ceiling = frame->fin ? m->message.len + len + left : (size_t)raw_limit(f->rules, m->compressed);
+    buf_add_within(&m->message, p, len, ceiling);
+    if (buf_failed(&m->message))
+        return -ERR_MEMORY;
+    return frame->fin && left == 0 ? finish_message(f, m) : 0;
 }
 
-static int data_frame(struct feed *f, const struct header *h)
+static int data_payload(struct feed *f, const struct frame *frame, const uint8_t *p, size_t len)
 {
-    const uint8_t *p;
-    size_t len;
-    int r = next_payload(f->ws, &p, &len);
-    if (r < 0)
-        return r;
+    bool alone = frame->fin && frame->opcode != WEBSOCKET_CONTINUATION;
+    return alone && len == frame->len ? whole_message(f, frame, p, len) : collect(f, frame, p, len);
+}
+
+/* Takes what has come of the frame's payload, and unmasks it where it is. */
+static int take_payload(struct feed *f, struct frame *frame)
+{
+    uint64_t left = frame->len - frame->taken;
+    size_t len = left < f->len ? (size_t)left : f->len;
+    uint8_t *p = f->bytes;
+    unmask(p, len, frame->mask, frame->taken);
+    frame->taken += len;
+    f->bytes += len;
+    f->len -= len;
+    f->ws->frames_taken += frame->taken == frame->len;
+    return is_control(frame->opcode) ? control_payload(f, frame, p, len) : data_payload(f, frame, p, len);
+}
+
+/* ---- frames ---- */
+
+/* Goes on with a header of which some bytes are here, or none. Returns what parse_header does. */
+static int gather_header(struct feed *f, struct frame *out)
+{
+    struct websocket_partial *m = need_partial(f);
+    int size = 0;
+    if (!m)
+        return -ERR_MEMORY;
+    while (size == 0 && f->len) {
+        m->header[m->header_len++] = *f->bytes++;
+        f->len--;
+        size = parse_header(m, m->header, m->header_len, f->rules, out);
+    }
+    if (size > 0)
+        m->header_len = 0;
+    return size;
+}
+
+static int read_header(struct feed *f, struct frame *out)
+{
     const struct websocket_partial *m = *f->partial;
-    if (h->fin && h->opcode != WEBSOCKET_CONTINUATION && len == h->payload_len && !(m && m->checked))
-        return whole_message(f, h, p, len);
-    return collect_frame(f, h, p, len);
+    int size = m && m->header_len ? 0 : parse_header(m, f->bytes, f->len, f->rules, out);
+    if (size == 0)
+        return gather_header(f, out);
+    if (size > 0) {
+        f->bytes += size;
+        f->len -= (size_t)size;
+    }
+    return size;
 }
 
-/* Takes one whole frame. A violation or a stop may leave the frame half read, and wslay's context with it. */
-static int take_frame(struct feed *f, const struct header *h, const uint8_t *frame)
+static int begin_frame(struct feed *f)
 {
-    f->ws->frames_taken++;
-    f->ws->in = frame;
-    f->ws->in_len = h->size + (size_t)h->payload_len;
-    int r = is_control(h->opcode) ? control_frame(f, h) : data_frame(f, h);
-    if (r != 0 && f->ws->in_len) {
-        wslay_frame_context_free(f->ws->frames);
-        start_frames(f->ws);
-    }
-    return r;
-}
-
-/* ---- unfinished frames ---- */
-
-/* Unmasks `len` bytes that begin at this offset in the payload (RFC 6455 section 5.3), eight at a time. */
-static void unmask(uint8_t *to, const uint8_t *from, size_t len, const uint8_t mask[4], size_t offset)
-{
-    uint8_t turned[8];
-    uint64_t wide;
-    uint64_t word;
-    size_t i = 0;
-    for (size_t k = 0; k < sizeof turned; k++)
-        turned[k] = mask[(offset + k) & 3];
-    memcpy(&wide, turned, sizeof wide);
-    for (; i + sizeof word <= len; i += sizeof word) {
-        memcpy(&word, from + i, sizeof word);
-        word ^= wide;
-        memcpy(to + i, &word, sizeof word);
-    }
-    for (; i < len; i++)
-        to[i] = from[i] ^ turned[i & 7];
-}
-
-/* Checks the text of an unfinished frame as far as it is there. */
-static int check_text_so_far(struct websocket_partial *m, const struct header *h)
-{
-    bool goes_on = h->opcode == WEBSOCKET_CONTINUATION;
-    if (!is_plain_text(goes_on ? m->opcode : h->opcode, goes_on ? m->compressed : h->compressed))
-        return 0;
-    const uint8_t *payload = m->raw.data + h->size;
-    size_t have = m->raw.len - h->size;
-    uint8_t plain[512];
-    while (m->checked < have) {
-        size_t n = have - m->checked < sizeof plain ? have - m->checked : sizeof plain;
-        unmask(plain, payload + m->checked, n, h->mask, m->checked);
-        if (utf8_feed(&m->utf8, plain, n) != n)
-            return -ERR_UTF8;
-        m->checked += n;
-    }
+    struct frame frame;
+    int size = read_header(f, &frame);
+    if (size <= 0)
+        return size;
+    if (frame.len <= f->len)
+        return take_payload(f, &frame);
+    struct websocket_partial *m = need_partial(f);
+    if (!m)
+        return -ERR_MEMORY;
+    m->frame = frame;
     return 0;
 }
 
-/* Adds bytes to the unfinished frame, not beyond its end. Returns how many were taken, or -ERR_... */
-static ssize_t fill_raw(struct feed *f, const uint8_t *bytes, size_t len)
+static bool is_inside_frame(const struct websocket_partial *m)
 {
-    struct websocket_partial *m = need_partial(f);
-    size_t taken = 0;
-    struct header h;
-    int known;
-    if (!m)
-        return -ERR_MEMORY;
-    while ((known = peek_header(m, m->raw.data, m->raw.len, f->rules, &h)) == 0 && taken < len)
-        buf_add(&m->raw, bytes + taken++, 1);
-    if (known < 0)
-        return known;
-    if (known) {
-        size_t total = h.size + (size_t)h.payload_len;
-        size_t n = total - m->raw.len < len - taken ? total - m->raw.len : len - taken;
-        buf_add_within(&m->raw, bytes + taken, n, total);
-        taken += n;
-    }
-    return buf_failed(&m->raw) ? -ERR_MEMORY : (ssize_t)taken;
-}
-
-/* Goes on with the frame that earlier bytes began. */
-static ssize_t continue_frame(struct feed *f, const uint8_t *bytes, size_t len)
-{
-    ssize_t taken = fill_raw(f, bytes, len);
-    if (taken < 0)
-        return taken;
-    struct websocket_partial *m = *f->partial;
-    struct header h;
-    int r = peek_header(m, m->raw.data, m->raw.len, f->rules, &h);
-    if (r <= 0)
-        return r < 0 ? r : taken;
-    if (m->raw.len < h.size + h.payload_len) {
-        r = check_text_so_far(m, &h);
-    } else {
-        struct buf raw = m->raw;
-        buf_init(&m->raw);
-        r = take_frame(f, &h, raw.data);
-        buf_fini(&raw);
-    }
-    return r != 0 ? r : taken;
+    return m && m->frame.taken < m->frame.len;
 }
 
 static void free_if_at_rest(struct websocket_partial **partial)
 {
     struct websocket_partial *m = *partial;
-    if (m && m->raw.len == 0 && m->opcode == 0) {
+    if (m && m->opcode == 0 && m->header_len == 0 && !is_inside_frame(m)) {
         websocket_partial_free(m);
         *partial = NULL;
     }
 }
 
-int websocket_feed(struct websocket *ws, struct websocket_partial **partial, const uint8_t *bytes, size_t len,
+int websocket_feed(struct websocket *ws, struct websocket_partial **partial, uint8_t *bytes, size_t len,
                    const struct websocket_rules *rules, const struct websocket_events *events, void *arg)
 {
-    struct feed f = {ws, partial, rules, events, arg};
+    struct feed f = {.ws = ws, .partial = partial, .rules = rules, .events = events, .arg = arg};
     int r = 0;
-    while (len && r == 0) {
-        struct header h;
-        bool begun = *partial && (*partial)->raw.len;
-        int known = begun ? 0 : peek_header(*partial, bytes, len, rules, &h);
-        ssize_t taken;
-        if (known < 0) {
-            r = known;
-        } else if (known && h.size + h.payload_len <= len) {
-            taken = (ssize_t)(h.size + h.payload_len);
-            r = take_frame(&f, &h, bytes);
-            bytes += taken;
-            len -= (size_t)taken;
-        } else if ((taken = continue_frame(&f, bytes, len)) < 0) {
-            r = (int)taken;
-        } else {
-            bytes += taken;
-            len -= (size_t)taken;
-        }
-    }
+    f.bytes = bytes;
+    f.len = len;
+    while (r == 0 && f.len)
+        r = is_inside_frame(*partial) ? take_payload(&f, &(*partial)->frame) : begin_frame(&f);
     free_if_at_rest(partial);
     return r;
 }
@@ -527,7 +456,6 @@ void websocket_partial_free(struct websocket_partial *partial)
 {
     if (!partial)
         return;
-    buf_fini(&partial->raw);
     buf_fini(&partial->message);
     free(partial);
 }

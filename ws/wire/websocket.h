@@ -1,8 +1,8 @@
 /*
  * WebSocket frames (RFC 6455 section 5) as pure functions over bytes; the only user of wslay. One codec a
- * thread; a connection at rest holds nothing here. wslay's frame layer reads and writes the frames; the rules
- * between frames (fragments, close codes, UTF-8, limits) are this module's, so that each violation is met at
- * its very byte and gets its own code.
+ * thread; a connection at rest holds nothing here. wslay's frame layer writes the headers. Reading is this
+ * module's: each byte is unmasked once, where the kernel has put it, and each violation is met at its very
+ * byte and gets its own code.
  */
 #ifndef WSPUSH_WIRE_WEBSOCKET_H
 #define WSPUSH_WIRE_WEBSOCKET_H
@@ -67,10 +67,11 @@ struct websocket_rules {
     bool deflate;   /* permessage-deflate was agreed on */
 };
 
-/* Takes the next bytes of a connection, in pieces of any size. *partial is made and freed here. Compressed
- * messages are told expanded. Returns 0 when all bytes were taken, -ERR_... for a violation (nothing more may
- * be fed then), or what an event returned. */
-int websocket_feed(struct websocket *ws, struct websocket_partial **partial, const uint8_t *bytes, size_t len,
+/* Takes the next bytes of a connection, in pieces of any size. They are unmasked where they are: what is
+ * there afterwards is nobody's. *partial is made and freed here. Compressed messages are told expanded.
+ * Returns 0 when all bytes were taken, -ERR_... for a violation (nothing more may be fed then), or what an
+ * event returned. */
+int websocket_feed(struct websocket *ws, struct websocket_partial **partial, uint8_t *bytes, size_t len,
                    const struct websocket_rules *rules, const struct websocket_events *events, void *arg);
 
 #endif

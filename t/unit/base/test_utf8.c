@@ -146,6 +146,23 @@ START_TEST(pieces_tell_what_the_whole_tells)
 }
 END_TEST
 
+/* However many bytes of ASCII are before and behind it, one bad byte is found where it is. */
+START_TEST(a_bad_byte_among_ascii)
+{
+    enum { LEN = 150 };
+    uint8_t text[LEN];
+    for (size_t len = 1; len <= LEN; len++) {
+        for (size_t at = 0; at < len; at++) {
+            memset(text, 'a', sizeof text);
+            ck_assert_int_eq(utf8_check(text, len), -1);
+            text[at] = 0xff;
+            ck_assert_int_eq(utf8_check(text, len), (ptrdiff_t)at);
+            ck_assert_int_eq(utf8_check(text, at), -1);
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("utf8");
@@ -154,6 +171,7 @@ int main(void)
     tcase_add_test(tc, every_two_bytes_and_many_four);
     tcase_add_test(tc, the_first_bad_byte_is_named);
     tcase_add_test(tc, pieces_tell_what_the_whole_tells);
+    tcase_add_test(tc, a_bad_byte_among_ascii);
     suite_add_tcase(s, tc);
     SRunner *runner = srunner_create(s);
     srunner_run_all(runner, CK_ENV);

@@ -70,7 +70,8 @@ static inline int ours_close(void *arg, unsigned code, const uint8_t *reason, si
     return WEBSOCKET_STOP;
 }
 
-static inline void ours_read(struct ours *o, const void *bytes, size_t len)
+/* The bytes are spoilt. */
+static inline void ours_read(struct ours *o, uint8_t *bytes, size_t len)
 {
     static const struct websocket_events events = {ours_message, ours_ping, ours_pong, ours_close};
     if (side_decided(&o->side))
@@ -170,7 +171,7 @@ static inline void theirs_fini(struct theirs *t)
 
 static inline void sides_decide(struct ours *o, struct theirs *t)
 {
-    static const uint8_t zeros[WEBSOCKET_CONTROL_MAX];
+    uint8_t zeros[WEBSOCKET_CONTROL_MAX] = {0};
     if (side_decided(&o->side) && !side_decided(&t->side))
         theirs_read(t, zeros, sizeof zeros);
     else if (side_decided(&t->side))

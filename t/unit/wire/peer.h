@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "frames.h"
 
-enum { LIMIT = 1 << 20 };
+enum { LIMIT = 1 << 20, PIECE_MAX = 4 << 20 };
 
 static struct websocket *ws;
 
@@ -27,10 +27,21 @@ struct peer {
     struct record record;
 };
 
+/* The codec gets a copy, for it unmasks in place. Behind that nothing is left of the array, so that
+ * AddressSanitizer sees who goes on; and no heap is used, which is what some tests look at. */
+static inline int feed_by(struct peer *p, const void *bytes, size_t len, const struct websocket_rules *rules)
+{
+    static uint8_t room[PIECE_MAX];
+    if (len > sizeof room)
+        abort();
+    uint8_t *copy = room + sizeof room - len;
+    memcpy(copy, bytes, len);
+    return websocket_feed(ws, &p->partial, copy, len, rules, &record_events, &p->record);
+}
+
 static inline int feed(struct peer *p, const void *bytes, size_t len)
 {
-    return websocket_feed(ws, &p->partial, bytes, len, &(struct websocket_rules){.limit = LIMIT},
-                          &record_events, &p->record);
+    return feed_by(p, bytes, len, &(struct websocket_rules){.limit = LIMIT});
 }
 
 /* Feeds byte by byte; *at says how many bytes went in before the result that is returned. */

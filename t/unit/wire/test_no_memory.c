@@ -57,7 +57,7 @@ static int feed_pieces(struct peer *p, const struct buf *bytes)
     int r = 0;
     for (size_t at = 0; r == 0 && at < bytes->len; at += 3001) {
         size_t n = bytes->len - at < 3001 ? bytes->len - at : 3001;
-        r = websocket_feed(ws, &p->partial, bytes->data + at, n, &rules, &record_events, &p->record);
+        r = feed_by(p, bytes->data + at, n, &rules);
     }
     return r;
 }

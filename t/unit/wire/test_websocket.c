@@ -117,6 +117,36 @@ START_TEST(any_pieces_give_the_same_events)
 }
 END_TEST
 
+/* Two fragments with a ping between them, cut at any two places: within headers, masks and characters. */
+START_TEST(any_two_cuts)
+{
+    uint8_t text[200];
+    struct buf stream = {0};
+    struct peer whole = {0};
+    fill_text(text, sizeof text);
+    add_frame(&stream, WEBSOCKET_TEXT, text, 60);
+    add_frame(&stream, FIN | WEBSOCKET_PING, text, 50);
+    add_frame(&stream, FIN | WEBSOCKET_CONTINUATION, text + 60, 140);
+    ck_assert_int_eq(feed_whole(&whole, &stream), 0);
+    ck_assert_uint_eq(whole.record.count, 2);
+    ck_assert_mem_eq(whole.record.events.data + 9, text, 50);
+    ck_assert_mem_eq(whole.record.events.data + 68, text, sizeof text);
+    for (size_t a = 0; a <= stream.len; a++) {
+        for (size_t b = a; b <= stream.len; b++) {
+            struct peer p = {0};
+            int r = feed(&p, stream.data, a);
+            r = r ? r : feed(&p, stream.data + a, b - a);
+            r = r ? r : feed(&p, stream.data + b, stream.len - b);
+            if (r || p.partial || !same_bytes(&p.record.events, &whole.record.events))
+                ck_abort_msg("cut at %zu and %zu: %d", a, b, r);
+            peer_fini(&p);
+        }
+    }
+    peer_fini(&whole);
+    buf_fini(&stream);
+}
+END_TEST
+
 START_TEST(connections_share_a_codec)
 {
     enum { PEERS = 5 };
@@ -361,6 +391,7 @@ int main(void)
     tcase_add_test(tc, messages_of_every_size);
     tcase_add_test(tc, messages_of_every_size_byte_by_byte);
     tcase_add_test(tc, any_pieces_give_the_same_events);
+    tcase_add_test(tc, any_two_cuts);
     tcase_add_test(tc, connections_share_a_codec);
     tcase_add_test(tc, controls_come_between_fragments);
     tcase_add_test(tc, bad_text_is_met_at_its_very_byte);
