@@ -16,8 +16,9 @@
 #include "wire/deflate_offer.h"
 
 /* A client is read in small pieces where a byte may become a thousand (RFC 7692), and not at all any more in
- * a turn that has made so much of what others sent: it comes first in a later one. */
-enum { READ_A_TURN = 64 * 1024, READ_COMPRESSED = 1024, WORK_A_TURN = 1024 * 1024 };
+ * a turn that has made so much of what others sent: it comes first in a later one. A message of 64 KiB and
+ * its header are one read. */
+enum { READ_A_TURN = 64 * 1024 + 16, READ_COMPRESSED = 1024, WORK_A_TURN = 1024 * 1024 };
 
 /* Bytes of messages on their way to the hub above which nobody is read who may add to them. */
 enum { CARGO_MARK = 2 * 1024 * 1024 };
