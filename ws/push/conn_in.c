@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/tally.h"
 #include "push/conn.h"
 #include "push/shard.h"
 
@@ -120,13 +121,21 @@ static void watch_partial(struct conn *c)
     }
 }
 
+/* Bytes of what has come in part. */
+static size_t unfinished(const struct conn *c)
+{
+    return c->partial ? websocket_partial_size(c->partial) : 0;
+}
+
 void conn_take_frames(struct conn *c, const uint8_t *bytes, size_t len)
 {
     static const struct websocket_events events = {on_message, on_ping, on_pong, on_close};
+    size_t before = unfinished(c);
     uint64_t messages = c->msgs_in;
     uint64_t frames = websocket_frames_taken(c->shard->ws);
     struct websocket_rules rules = {.limit = c->config->message_limit, .deflate = c->deflate_bits};
     int r = websocket_feed(c->shard->ws, &c->partial, bytes, len, &rules, &events, c);
+    tally_change(TALLY_unfinished, before, unfinished(c));
     if (c->pinged) {
         c->pinged = 0;
         conn_reckon(c); /* the next ping may be due before the pong was */

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "base/tally.h"
+
 enum { IOV_COUNT = 256 };
 
 void outq_init(struct outq *q)
@@ -37,6 +39,7 @@ static int grow(struct outq *q)
         return -1;
     for (uint32_t i = 0; i < q->count; i++)
         ring[i] = *slot(q, i);
+    tally_change(TALLY_queues, has_ring(q) ? q->cap * sizeof(struct msg *) : 0, cap * sizeof(struct msg *));
     if (has_ring(q))
         free(q->ring);
     q->ring = ring;
@@ -57,8 +60,10 @@ int outq_push(struct outq *q, struct msg *m)
 
 static void release_ring(struct outq *q)
 {
-    if (has_ring(q))
+    if (has_ring(q)) {
+        tally_change(TALLY_queues, q->cap * sizeof(struct msg *), 0);
         free(q->ring);
+    }
     q->cap = OUTQ_INLINE;
     q->head = 0;
 }
