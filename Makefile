@@ -178,6 +178,17 @@ bench-peers: ## nchan and the npm module ws beside ours behind nginx; QUICK=1; D
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/t/bench/load $(BUILD)/t/bench/floor
 	@timeout -k 30 1200 t/bench/peers.py $(if $(QUICK),--quick) $(if $(DOCS),--docs) $(BUILD)
 
+$(BUILD)/t/bench/tables: $(BUILD)/obj/t/bench/tables.o $(BUILD)/obj/t/bench/must.o $(foreach r,$(call reverse,$(call up_to,push)),$(call room,$(r)))
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_worker)
+
+.PHONY: bench-growth
+bench-growth: ## what each more client and channel costs, and a million of them; QUICK=1; DOCS=1 writes docs/performance/growth.md
+	@conf/install-deps.sh build run bench
+	@$(MAKE) --no-print-directory -j2 all $(BUILD)/t/bench/load $(BUILD)/t/bench/tables
+	@timeout -k 30 1200 t/bench/growth.py $(if $(QUICK),--quick) $(if $(DOCS),--docs) $(BUILD)
+
 check-interop: ## redis-cli, Redis libraries and WebSocket clients of other people against our programs
 	@conf/install-deps.sh build check interop
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/t/interop/lws

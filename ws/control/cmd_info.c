@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "control/dispatch.h"
+#include "push/memory_kinds.h"
 
 static uint64_t sum(const struct hub *h, enum stat which)
 {
@@ -50,6 +51,10 @@ static void add_memory(struct buf *out, const struct control *c)
         "congested:%d\r\n",
         heap.uordblks + heap.hblkhd, queued, (unsigned long long)h->config->out_total,
         (unsigned long long)h->inbox_bytes, atomic_load(&h->world->congested));
+#define TALLY(name, help) buf_addf(out, "memory_" #name ":%zu\r\n", memory_kind(h, TALLY_##name));
+#include "base/tally.def"
+#undef TALLY
+    buf_addf(out, "memory_per_client:%zu\r\n", memory_per_client(h));
 }
 
 static void add_stats(struct buf *out, const struct control *c)

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/list.h"
+#include "base/tally.h"
 
 enum { CHANNELS_KEPT = 10000 };
 
@@ -47,6 +48,7 @@ static void forget(struct engine *e, struct sequence *s)
         e->floor = s->last;
     HASH_DEL(e->sequences, s);
     list_remove(&s->recent);
+    tally_change(TALLY_sequences, sizeof *s + s->len, 0);
     free(s);
 }
 
@@ -74,6 +76,7 @@ static struct sequence *find(struct engine *e, const char *name, size_t len)
     s = malloc(sizeof *s + len);
     if (!s)
         abort();
+    tally_change(TALLY_sequences, 0, sizeof *s + len);
     s->last = e->floor;
     s->len = len;
     memcpy(s->name, name, len);

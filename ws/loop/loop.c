@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/tally.h"
 #include "loop/tidy.h"
 
 enum { EVENTS_A_TURN = 512, MAIL_ROUNDS = 8, PAUSED_POLL_MS = 10, TIDY_MS = 2000 };
@@ -50,6 +51,7 @@ void loop_fini(struct loop *loop)
     mailbox_fini(&loop->mail);
     tidy_fini(&loop->tidy);
     free(loop->scratch);
+    tally_change(TALLY_tables, loop->slot_count * sizeof(struct io *), 0);
     free(loop->slots);
 }
 
@@ -67,6 +69,7 @@ static int make_slot(struct loop *loop, int fd)
     if (!slots)
         return -1;
     memset(slots + loop->slot_count, 0, (count - loop->slot_count) * sizeof(struct io *));
+    tally_change(TALLY_tables, loop->slot_count * sizeof(struct io *), count * sizeof(struct io *));
     loop->slots = slots;
     loop->slot_count = count;
     return 0;

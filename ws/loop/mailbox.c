@@ -5,6 +5,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/tally.h"
+
 int mailbox_init(struct mailbox *m, size_t letter_size)
 {
     *m = (struct mailbox){.letter_size = letter_size};
@@ -19,6 +21,8 @@ void mailbox_fini(struct mailbox *m)
 {
     pthread_mutex_destroy(&m->lock);
     close(m->wake_fd);
+    tally_change(TALLY_letters, m->in.cap * m->letter_size, 0);
+    tally_change(TALLY_letters, m->out.cap * m->letter_size, 0);
     free(m->in.data);
     free(m->out.data);
 }
@@ -26,10 +30,12 @@ void mailbox_fini(struct mailbox *m)
 static void append(struct letters *l, const void *letter, size_t size)
 {
     if (l->count == l->cap) {
+        size_t before = l->cap * size;
         l->cap = l->cap ? l->cap * 2 : 64;
         l->data = realloc(l->data, l->cap * size);
         if (!l->data)
             abort();
+        tally_change(TALLY_letters, before, l->cap * size);
     }
     memcpy(l->data + l->count++ * size, letter, size);
 }
@@ -53,9 +59,10 @@ void mailbox_wake(struct mailbox *m)
 }
 
 /* A batch that was much smaller than the room for it gives the memory back. */
-static void empty(struct letters *l)
+static void empty(struct letters *l, size_t size)
 {
     if (l->cap > 4096 && l->count < l->cap / 8) {
+        tally_change(TALLY_letters, l->cap * size, 0);
         free(l->data);
         *l = (struct letters){0};
     }
@@ -64,7 +71,7 @@ static void empty(struct letters *l)
 
 size_t mailbox_take(struct mailbox *m, const void **letters)
 {
-    empty(&m->out);
+    empty(&m->out, m->letter_size);
     pthread_mutex_lock(&m->lock);
     struct letters batch = m->in;
     m->in = m->out;

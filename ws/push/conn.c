@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/tally.h"
 #include "push/shard.h"
 #include "wire/deflate_offer.h"
 
@@ -69,6 +70,7 @@ void conn_adopt(struct shard *shard, int fd, bool over_unix)
         atomic_fetch_sub(&shard->world->clients, 1);
         return;
     }
+    tally_change(TALLY_unfinished, 0, sizeof *h);
     c->shard = shard;
     c->handshake = h;
     c->over_unix = over_unix;
@@ -292,11 +294,13 @@ static void reap(struct loop *loop, struct io *io)
     if (c->opened) {
         stats_add(&shard->stats, STAT_closed_total, 1);
         stats_add(&shard->stats, STAT_closed_abnormally, c->close_code == 1006);
+        tally_change(TALLY_unfinished, websocket_partial_size(c->partial), 0);
         websocket_partial_free(c->partial);
     } else {
         handshake_free(c->handshake);
     }
     msg_unref(c->owed_pong);
+    tally_change(TALLY_connections, c->throttle ? sizeof *c->throttle : 0, 0);
     free(c->throttle);
     if (c->counted)
         addresses_leave(shard->world->addresses, &c->address);

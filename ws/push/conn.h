@@ -31,6 +31,7 @@ enum conn_state { CONN_HANDSHAKE, CONN_REGISTERING, CONN_OPEN, CONN_CLOSING, CON
 /* Until the connection is open. */
 struct handshake {
     struct buf bytes; /* the request so far */
+    size_t counted;   /* of its memory, in the tally */
     size_t scanned;
     struct msg *answer; /* the 101, until the hub has registered the client */
     struct shared_name *channel;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/tally.h"
 #include "push/conn.h"
 #include "push/shard.h"
 
@@ -123,10 +124,12 @@ static void watch_partial(struct conn *c)
 void conn_take_frames(struct conn *c, uint8_t *bytes, size_t len)
 {
     static const struct websocket_events events = {on_message, on_ping, on_pong, on_close};
+    size_t before = websocket_partial_size(c->partial);
     uint64_t messages = c->msgs_in;
     uint64_t frames = websocket_frames_taken(c->shard->ws);
     struct websocket_rules rules = {.limit = c->config->message_limit, .deflate = c->deflate_bits};
     int r = websocket_feed(c->shard->ws, &c->partial, bytes, len, &rules, &events, c);
+    tally_change(TALLY_unfinished, before, websocket_partial_size(c->partial));
     if (c->pinged) {
         c->pinged = 0;
         conn_reckon(c); /* the next ping may be due before the pong was */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/tally.h"
 #include "push/conn.h"
 #include "push/shard.h"
 
@@ -23,14 +24,17 @@ void conn_set_limits(struct conn *c)
     if (!limits.frames && !limits.bytes) {
         if (conn_is_quiet(c))
             conn_hear_again(c);
+        tally_change(TALLY_connections, c->throttle ? sizeof *c->throttle : 0, 0);
         free(c->throttle);
         c->throttle = NULL;
     } else if (!c->throttle) {
         c->throttle = calloc(1, sizeof *c->throttle);
-        if (!c->throttle)
+        if (!c->throttle) {
             conn_drop(c, 1011);
-        else
+        } else {
+            tally_change(TALLY_connections, 0, sizeof *c->throttle);
             rate_init(&c->throttle->rate, &limits, c->shard->loop->now);
+        }
     }
 }
 

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/name.h"
 #include "base/origin.h"
+#include "base/tally.h"
 #include "push/conn.h"
 #include "push/shard.h"
 #include "wire/http.h"
@@ -22,6 +23,8 @@ void handshake_free(struct handshake *h)
 {
     if (!h)
         return;
+    tally_change(TALLY_unfinished, sizeof *h, 0);
+    tally_change(TALLY_unfinished, h->counted, 0);
     buf_fini(&h->bytes);
     msg_unref(h->answer);
     shared_name_unref(h->channel);
@@ -192,6 +195,8 @@ void handshake_read(struct conn *c, const uint8_t *bytes, size_t len)
     if (c->state != CONN_HANDSHAKE)
         return;
     buf_add(&h->bytes, bytes, len);
+    tally_change(TALLY_unfinished, h->counted, h->bytes.cap);
+    h->counted = h->bytes.cap;
     if (buf_failed(&h->bytes)) {
         conn_drop(c, 1011);
         return;

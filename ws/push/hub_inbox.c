@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/tally.h"
 #include "push/hub.h"
 
 /* The client whose messages are asked for; 0: any of the channel. */
@@ -21,6 +22,8 @@ static void free_msg(struct hub *h, struct inbox_msg *m)
         hub_release_client(h, c);
     }
     h->inbox_bytes -= inbox_cost(m);
+    tally_change(TALLY_inboxes, sizeof *m, 0);
+    tally_change(TALLY_inboxes, sizeof *m->msg + m->msg->len, 0);
     list_remove(&m->all);
     shared_name_unref(m->channel);
     msg_unref(m->msg);
@@ -90,6 +93,8 @@ void hub_inbound(struct hub *h, struct client *c, struct msg *take_m)
     m->msg = take_m;
     c->kept++;
     h->inbox_bytes += inbox_cost(m);
+    tally_change(TALLY_inboxes, 0, sizeof *m);
+    tally_change(TALLY_inboxes, 0, sizeof *take_m + take_m->len);
     if (hand_to_waiter(h, ch, m))
         return;
     inbox_append(&ch->inbox, m);

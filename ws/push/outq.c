@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "base/tally.h"
+
 enum { IOV_COUNT = 256, RUN_MAX = 32 * 1024, SMALL_FRAME = 1024 };
 
 void outq_init(struct outq *q)
@@ -38,6 +40,7 @@ static int grow(struct outq *q)
         return -1;
     for (uint32_t i = 0; i < q->count; i++)
         ring[i] = *slot(q, i);
+    tally_change(TALLY_queues, has_ring(q) ? q->cap * sizeof(struct msg *) : 0, cap * sizeof(struct msg *));
     if (has_ring(q))
         free(q->ring);
     q->ring = ring;
@@ -64,8 +67,10 @@ void outq_begin(struct outq *q, size_t bytes)
 
 static void release_ring(struct outq *q)
 {
-    if (has_ring(q))
+    if (has_ring(q)) {
+        tally_change(TALLY_queues, q->cap * sizeof(struct msg *), 0);
         free(q->ring);
+    }
     q->cap = OUTQ_INLINE;
     q->head = 0;
 }

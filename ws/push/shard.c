@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/tally.h"
 
 enum { DRAIN_STEP_MS = 50, DRAIN_STEP_MIN = 50 };
 
@@ -58,6 +59,7 @@ static struct shard_channel *make_channel(struct shard *s, uint32_t number)
             abort();
         for (uint32_t i = s->channel_count; i < count; i++)
             channels[i] = (struct shard_channel){0};
+        tally_change(TALLY_tables, s->channel_count * sizeof *channels, count * sizeof *channels);
         s->channels = channels;
         s->channel_count = count;
     }
@@ -73,6 +75,7 @@ void shard_subscribe(struct shard *s, struct conn *c, uint32_t channel, struct s
         struct conn **subscribers = realloc(ch->subscribers, cap * sizeof(struct conn *));
         if (!subscribers)
             abort();
+        tally_change(TALLY_subscriptions, ch->cap * sizeof(struct conn *), cap * sizeof(struct conn *));
         ch->subscribers = subscribers;
         ch->cap = cap;
     }
@@ -93,6 +96,7 @@ void shard_unsubscribe(struct shard *s, struct conn *c)
     last->channel_index = c->channel_index;
     c->channel = NO_CHANNEL;
     if (ch->count == 0) {
+        tally_change(TALLY_subscriptions, ch->cap * sizeof(struct conn *), 0);
         free(ch->subscribers);
         shared_name_unref(ch->name);
         *ch = (struct shard_channel){0};
@@ -407,6 +411,7 @@ void shard_fini(struct shard *s)
         free_receipt(s, r);
     }
     free(s->spare_batch);
+    tally_change(TALLY_tables, s->channel_count * sizeof *s->channels, 0);
     free(s->channels);
     websocket_free(s->ws);
     config_unref(s->config);

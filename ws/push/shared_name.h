@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/tally.h"
+
 struct shared_name {
     atomic_uint refs;
     size_t len;
@@ -21,6 +23,7 @@ static inline struct shared_name *shared_name_new(const char *text, size_t len)
         abort();
     atomic_init(&n->refs, 1);
     n->len = len;
+    tally_change(TALLY_channels, 0, sizeof *n + len);
     memcpy(n->text, text, len);
     return n;
 }
@@ -33,8 +36,10 @@ static inline struct shared_name *shared_name_ref(struct shared_name *n)
 
 static inline void shared_name_unref(struct shared_name *n)
 {
-    if (n && atomic_fetch_sub_explicit(&n->refs, 1, memory_order_acq_rel) == 1)
+    if (n && atomic_fetch_sub_explicit(&n->refs, 1, memory_order_acq_rel) == 1) {
+        tally_change(TALLY_channels, sizeof *n + n->len, 0);
         free(n);
+    }
 }
 
 #endif

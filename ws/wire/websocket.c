@@ -452,6 +452,11 @@ uint64_t websocket_frames_taken(const struct websocket *ws)
     return ws->frames_taken;
 }
 
+size_t websocket_partial_size(const struct websocket_partial *partial)
+{
+    return partial ? sizeof *partial + partial->message.cap : 0;
+}
+
 void websocket_partial_free(struct websocket_partial *partial)
 {
     if (!partial)

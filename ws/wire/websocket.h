@@ -47,6 +47,8 @@ bool websocket_close_code_ok(unsigned code);
 /* What a connection keeps of an unfinished frame or message; NULL at rest. */
 struct websocket_partial;
 void websocket_partial_free(struct websocket_partial *partial);
+/* The bytes that this holds; 0 for NULL. */
+size_t websocket_partial_size(const struct websocket_partial *partial);
 /* How many whole frames this codec has taken, of all its connections. */
 uint64_t websocket_frames_taken(const struct websocket *ws);
 

@@ -11,7 +11,7 @@
 #include "../must.h"
 #include "../net.h"
 
-enum { READ_SIZE = 256 * 1024, EVENTS = 512, OPEN_S = 60, AGAIN_NS = 1000000 };
+enum { READ_SIZE = 256 * 1024, EVENTS = 512, REQUEST_MAX = 1024, OPEN_S = 60, AGAIN_NS = 1000000 };
 
 /* AWAY: not connected, or not any more. */
 enum state { AWAY, CONNECTING, OPENING, OPEN };
@@ -31,9 +31,9 @@ struct clients {
     uint64_t refused, pinged;
     clients_message *on_message;
     void *arg;
-    char *request;
-    size_t request_len;
-    char *buffer; /* READ_SIZE, and room for a client's rest */
+    const char *path;
+    size_t channels, first; /* 0: all use the path itself */
+    char *buffer;           /* READ_SIZE, and room for a client's rest */
     size_t buffer_size;
 };
 
@@ -49,14 +49,16 @@ struct clients *clients_new(const char *address, const char *path, size_t count,
     c->on_message = on_message;
     c->arg = arg;
     c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    int n = asprintf(&c->request,
-                     "GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-                     path);
-    if (c->epoll_fd < 0 || n < 0)
+    c->path = path;
+    if (c->epoll_fd < 0)
         die("cannot begin: %s", strerror(errno));
-    c->request_len = (size_t)n;
     return c;
+}
+
+void clients_spread(struct clients *c, size_t channels, size_t first)
+{
+    c->channels = channels;
+    c->first = first;
 }
 
 /* The connection ends; what was on its way is lost, on purpose. */
@@ -78,7 +80,6 @@ void clients_free(struct clients *c)
             leave(&c->all[i]);
     close(c->epoll_fd);
     free(c->all);
-    free(c->request);
     free(c->buffer);
     free(c);
 }
@@ -154,10 +155,25 @@ static void refuse(struct clients *c, struct client *one)
     c->refused++;
 }
 
+static int write_request(const struct clients *c, const struct client *one, char *out, size_t size)
+{
+    char channel[24] = "";
+    if (c->channels)
+        snprintf(channel, sizeof channel, "/%zu", c->first + index_of(c, one) % c->channels);
+    return snprintf(out, size,
+                    "GET %s%s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+                    c->path, channel);
+}
+
 static void say_hello(struct clients *c, struct client *one)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = one};
-    if (send(one->fd, c->request, c->request_len, MSG_NOSIGNAL) != (ssize_t)c->request_len) {
+    char request[REQUEST_MAX];
+    int len = write_request(c, one, request, sizeof request);
+    if (len >= (int)sizeof request)
+        die("the path is too long");
+    if (send(one->fd, request, (size_t)len, MSG_NOSIGNAL) != len) {
         refuse(c, one);
         return;
     }

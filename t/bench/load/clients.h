@@ -18,6 +18,8 @@ typedef void clients_message(void *arg, size_t i, const char *payload, size_t le
 /* None of `count` is connected yet. on_message may be NULL where nothing is expected. */
 struct clients *clients_new(const char *address, const char *path, size_t count, clients_message *on_message,
                             void *arg);
+/* From now on client i connects to `path`/`first + i % channels` instead. */
+void clients_spread(struct clients *c, size_t channels, size_t first);
 /* Ends all connections at once (over TCP by a reset, so that no port is kept) and frees. */
 void clients_free(struct clients *c);
 

@@ -9,6 +9,7 @@ void mode_connect(const struct options *o)
 {
     struct section section;
     struct clients *c = clients_new(o->server, o->path, o->clients, NULL, NULL);
+    clients_spread(c, o->channels, o->first);
     section_begin(&section, &o->processes);
     clients_open(c, o->clients, o->at_a_time);
     section_end(&section);

@@ -18,8 +18,8 @@
 static const struct {
     const char *name;
     void (*run)(const struct options *o);
-} modes[] = {{"closed", mode_closed}, {"paced", mode_paced},     {"publish", mode_publish},
-             {"idle", mode_idle},     {"connect", mode_connect}, {"echo", mode_echo}};
+} modes[] = {{"closed", mode_closed},   {"paced", mode_paced}, {"publish", mode_publish}, {"idle", mode_idle},
+             {"connect", mode_connect}, {"echo", mode_echo},   {"hold", mode_hold}};
 
 static const struct option names[] = {{"server", required_argument, NULL, 's'},
                                       {"path", required_argument, NULL, 'p'},
@@ -30,6 +30,9 @@ static const struct option names[] = {{"server", required_argument, NULL, 's'},
                                       {"pids", required_argument, NULL, 'i'},
                                       {"clients", required_argument, NULL, 'n'},
                                       {"at-a-time", required_argument, NULL, 'a'},
+                                      {"channels", required_argument, NULL, 'S'},
+                                      {"first", required_argument, NULL, 'f'},
+                                      {"say", no_argument, NULL, 'y'},
                                       {"size", required_argument, NULL, 'b'},
                                       {"window", required_argument, NULL, 'w'},
                                       {"rate", required_argument, NULL, 'r'},
@@ -57,6 +60,9 @@ static void take_option(struct options *o, int option)
     case 'i': o->processes = usage_parse(optarg); break;
     case 'n': o->clients = (size_t)number(optarg); break;
     case 'a': o->at_a_time = (size_t)number(optarg); break;
+    case 'S': o->channels = (size_t)number(optarg); break;
+    case 'f': o->first = (size_t)number(optarg); break;
+    case 'y': o->say = true; break;
     case 'b': o->size = (size_t)number(optarg); break;
     case 'w': o->window = (size_t)number(optarg); break;
     case 'r': o->rate = number(optarg); break;
@@ -90,5 +96,5 @@ int main(int argc, char **argv)
             return 0;
         }
     }
-    die("one of: closed paced publish idle connect echo");
+    die("one of: closed paced publish idle connect echo hold");
 }

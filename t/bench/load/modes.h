@@ -5,6 +5,7 @@
 #ifndef WSPUSH_T_BENCH_MODES_H
 #define WSPUSH_T_BENCH_MODES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "publisher.h"
@@ -20,6 +21,9 @@ struct options {
     struct usage_of processes; /* of the server */
     size_t clients;
     size_t at_a_time; /* that connect */
+    size_t channels;  /* over which clients, or messages, are spread; 0: all on one */
+    size_t first;     /* number of the first of them, for clients */
+    bool say;         /* each client says a word */
     size_t size;      /* of a message */
     size_t window;    /* messages in flight */
     double rate;      /* messages a second */
@@ -32,6 +36,8 @@ void mode_closed(const struct options *o);
 void mode_paced(const struct options *o);
 /* Publishes to a channel without subscribers, `window` unanswered. */
 void mode_publish(const struct options *o);
+/* Holds connections until its input ends, and tells when they are there. */
+void mode_hold(const struct options *o);
 /* Holds connections and answers pings. */
 void mode_idle(const struct options *o);
 /* Connects, `at_a_time` on their way. */

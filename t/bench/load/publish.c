@@ -13,10 +13,11 @@ static const double warm_up_s = 0.2;
 static uint64_t run(struct publisher *p, const struct options *o, const char *payload, double seconds)
 {
     uint64_t end = now_ns() + (uint64_t)(seconds * 1e9), sent = 0, answered = publisher_answers(p);
+    size_t batch = o->window < BATCH ? o->window : BATCH;
     while (now_ns() < end) {
-        for (int i = 0; i < BATCH; i++)
+        for (size_t i = 0; i < batch; i++)
             publisher_add(p, payload);
-        sent += BATCH;
+        sent += batch;
         publisher_flush(p);
         while (answered + sent - publisher_answers(p) > o->window)
             publisher_wait(p);
@@ -32,6 +33,8 @@ void mode_publish(const struct options *o)
     char *payload = must_alloc(1, o->size);
     memset(payload, '.', o->size);
     struct publisher *p = publisher_open(o->publisher, o->control, o->channel, o->size, o->publishers);
+    if (o->channels)
+        publisher_spread(p, o->channel, o->channels);
     run(p, o, payload, warm_up_s);
     section_begin(&section, &o->processes);
     uint64_t sent = run(p, o, payload, o->seconds);

@@ -27,8 +27,8 @@ struct line {
 struct publisher {
     enum publisher_kind kind;
     size_t size;
-    char *head; /* what stands before each payload */
-    size_t head_len;
+    char **heads; /* what stands before a payload, a channel each */
+    size_t head_count, next_head;
     struct line *lines;
     size_t count, next; /* lines; the one that takes the next message */
     uint64_t answers;
@@ -53,8 +53,8 @@ struct publisher *publisher_open(enum publisher_kind kind, const char *address, 
     struct publisher *p = must_alloc(1, sizeof *p);
     p->kind = kind;
     p->size = size;
-    p->head = head_of(kind, channel, size);
-    p->head_len = strlen(p->head);
+    p->heads = must_alloc(1, sizeof *p->heads);
+    p->heads[p->head_count++] = head_of(kind, channel, size);
     p->count = connections;
     p->lines = must_alloc(p->count, sizeof *p->lines);
     for (size_t i = 0; i < p->count; i++) {
@@ -62,6 +62,25 @@ struct publisher *publisher_open(enum publisher_kind kind, const char *address, 
         p->lines[i].out = must_alloc(1, OUT_MAX);
     }
     return p;
+}
+
+static void free_heads(struct publisher *p)
+{
+    for (size_t i = 0; i < p->head_count; i++)
+        free(p->heads[i]);
+    free(p->heads);
+}
+
+void publisher_spread(struct publisher *p, const char *channel, size_t channels)
+{
+    free_heads(p);
+    p->heads = must_alloc(channels, sizeof *p->heads);
+    for (p->head_count = 0; p->head_count < channels; p->head_count++) {
+        char name[256];
+        snprintf(name, sizeof name, "%s/%zu", channel, p->head_count);
+        p->heads[p->head_count] = head_of(p->kind, name, p->size);
+    }
+    p->next_head = 0;
 }
 
 void publisher_free(struct publisher *p)
@@ -73,7 +92,7 @@ void publisher_free(struct publisher *p)
         free(p->lines[i].out);
     }
     free(p->lines);
-    free(p->head);
+    free_heads(p);
     free(p);
 }
 
@@ -174,7 +193,8 @@ void publisher_add(struct publisher *p, const char *payload)
 {
     struct line *line = &p->lines[p->next];
     p->next = (p->next + 1) % p->count;
-    add_bytes(p, line, p->head, p->head_len);
+    const char *head = p->heads[p->next_head++ % p->head_count];
+    add_bytes(p, line, head, strlen(head));
     add_bytes(p, line, payload, p->size);
     if (p->kind == PUBLISHER_RESP)
         add_bytes(p, line, "\r\n", 2);

@@ -19,6 +19,8 @@ struct publisher;
 struct publisher *publisher_open(enum publisher_kind kind, const char *address, const char *channel,
                                  size_t size, size_t connections);
 void publisher_free(struct publisher *p);
+/* From now on message i goes to `channel`/`i % channels` instead. */
+void publisher_spread(struct publisher *p, const char *channel, size_t channels);
 /* Adds one message to what the next flush sends. */
 void publisher_add(struct publisher *p, const char *payload);
 /* Sends what was added, and reads the answers that are there. */
