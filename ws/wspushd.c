@@ -249,7 +249,10 @@ static void *allocate(size_t count, size_t size)
 static void make_workers(struct daemon *d)
 {
     d->count = (uint32_t)d->config->threads;
-    d->workers = allocate(d->count, sizeof *d->workers);
+    d->workers = aligned_alloc(_Alignof(struct worker), d->count * sizeof *d->workers);
+    if (!d->workers)
+        fail("out of memory");
+    memset(d->workers, 0, d->count * sizeof *d->workers);
     d->mail = allocate(d->count, sizeof(struct mailbox *));
     d->shards = allocate(d->count, sizeof(struct shard *));
     for (uint32_t i = 0; i < d->count; i++) {

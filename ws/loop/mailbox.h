@@ -12,19 +12,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { CACHE_LINE = 64 };
+
 struct letters {
     uint8_t *data;
     size_t count;
     size_t cap;
 };
 
+/* What all threads write has cache lines of its own, so that the owner's other work does not wait for them.
+ */
 struct mailbox {
-    pthread_mutex_t lock;
+    _Alignas(CACHE_LINE) pthread_mutex_t lock;
     struct letters in;     /* under the lock */
-    struct letters out;    /* the owner's batch */
     atomic_size_t waiting; /* in.count, for a look without the lock */
     atomic_size_t cargo;   /* bytes that letters lead to, as those who write and who read them count */
     atomic_bool asleep;    /* the owner is, or is about to be, in epoll_wait */
+    _Alignas(CACHE_LINE) struct letters out; /* the owner's batch */
     size_t letter_size;
     int wake_fd; /* eventfd */
 };

@@ -46,12 +46,33 @@ struct throttle {
 
 enum { NO_CHANNEL = UINT32_MAX };
 
+/* The order is that of use: a delivery touches the beginning, what is said to us the middle, time the end. */
 struct conn {
     struct io io;
     struct shard *shard;
-    struct timer timer;                  /* the earliest deadline */
-    const struct channel_config *config; /* the top level's until the channel is known */
     struct outq out;
+    uint8_t state;        /* enum conn_state */
+    uint8_t pongs;        /* in the queue */
+    uint8_t deflate_bits; /* log2 of the window of its compressed messages; 0: none are sent or taken */
+    bool opened : 1;      /* it has been OPEN */
+    bool over_unix : 1;
+    bool close_received : 1;
+    bool shut : 1; /* our side is shut down */
+    bool eof : 1;  /* so is the peer's */
+    bool too_slow : 1;
+    bool left : 1;    /* the hub knows that it is going */
+    bool counted : 1; /* in world->addresses */
+    /* moments of the monotonic clock; 0: not so */
+    uint32_t slow_since;
+    const struct channel_config *config; /* the top level's until the channel is known */
+    uint64_t msgs_out;
+    uint64_t bytes_out;
+    uint32_t spoken;        /* when a message last went or came */
+    uint32_t heard;         /* when bytes last came */
+    uint32_t pinged;        /* a ping is unanswered since */
+    uint32_t partial_since; /* a message is unfinished since */
+    uint64_t msgs_in;
+    uint64_t bytes_in;
     union {
         struct handshake *handshake;       /* until it was opened */
         struct websocket_partial *partial; /* from then on; NULL at rest */
@@ -61,34 +82,13 @@ struct conn {
     uint64_t client;           /* number; 0 until REGISTERING */
     uint32_t channel;          /* number of its channel, or NO_CHANNEL */
     uint32_t channel_index;    /* among its subscribers */
-    /* moments of the monotonic clock; 0: not so */
-    uint32_t heard;         /* when bytes last came */
-    uint32_t pinged;        /* a ping is unanswered since */
-    uint32_t partial_since; /* a message is unfinished since */
-    uint32_t slow_since;
-    uint32_t unread_since; /* reading is paused since */
-    uint32_t end_at;       /* when waiting for the peer ends: for its request, or for its side of the end */
-    uint32_t spoken;       /* when a message last went or came */
-    uint32_t ping_ms;
-    int64_t since; /* Unix milliseconds */
-    uint64_t msgs_out;
-    uint64_t msgs_in;
-    uint64_t bytes_out;
-    uint64_t bytes_in;
+    struct timer timer;        /* the earliest deadline */
+    uint32_t unread_since;     /* reading is paused since */
+    uint32_t end_at;     /* when waiting for the peer ends: for its request, or for its side of the end */
+    int64_t since;       /* Unix milliseconds */
+    uint32_t ping_ms;    /* how long the last pong took */
     uint16_t close_code; /* with which it ends, for the records */
-    uint8_t state;       /* enum conn_state */
-    uint8_t pongs;       /* in the queue */
-    uint8_t
-        deflate_bits; /* log2 of the window that it has for compressed messages; 0: none are sent or taken */
-    bool opened : 1;  /* it has been OPEN */
-    bool over_unix : 1;
-    bool close_received : 1;
-    bool shut : 1; /* our side is shut down */
-    bool eof : 1;  /* so is the peer's */
-    bool too_slow : 1;
-    bool left : 1;    /* the hub knows that it is going */
-    bool counted : 1; /* in world->addresses */
-    bool seated : 1;  /* in world->seated */
+    bool seated;         /* in world->seated */
     struct address address;
 };
 

@@ -337,7 +337,8 @@ void hub_measure(struct hub *h)
         full |= mailbox_waiting(h->shard_mail[i]) > MAILBOX_MARK;
     }
     full |= bytes > h->config->out_total;
-    atomic_store_explicit(&h->world->congested, full, memory_order_relaxed);
+    if (atomic_load_explicit(&h->world->congested, memory_order_relaxed) != full)
+        atomic_store_explicit(&h->world->congested, full, memory_order_relaxed); /* all threads look at it */
     if (full)
         timer_set(&h->loop->timers, &h->measure_timer, h->loop->now + MEASURE_AGAIN_MS);
 }

@@ -19,18 +19,21 @@
 
 /* What all threads of the worker share. */
 struct world {
+    /* seldom written */
     struct mailbox *hub_mail;
-    atomic_uint_fast64_t last_client; /* numbers never repeat */
-    atomic_size_t clients;            /* connections, handshakes too */
-    atomic_size_t seated;             /* those that were let in */
-    atomic_size_t max_clients;        /* of them */
-    atomic_size_t out_total;          /* the option, as the hub last took it */
+    atomic_size_t max_clients; /* of those that are let in */
+    atomic_size_t out_total;   /* the option, as the hub last took it */
     struct addresses *addresses;
     struct refusals *refusals;
     atomic_bool draining;
-    atomic_size_t mail_bytes; /* payload of the messages in letters */
     /* too much is queued somewhere: whoever publishes is not read for now */
     atomic_bool congested;
+    /* written as clients come and go */
+    _Alignas(CACHE_LINE) atomic_uint_fast64_t last_client; /* numbers never repeat */
+    atomic_size_t clients;                                 /* connections, handshakes too */
+    atomic_size_t seated;                                  /* those that were let in */
+    /* written with each message */
+    _Alignas(CACHE_LINE) atomic_size_t mail_bytes; /* payload of the messages in letters */
 };
 
 /* Letters that a thread has not taken yet, above which those who write them wait. */
