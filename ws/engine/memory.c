@@ -76,23 +76,27 @@ static struct sequence *begin(struct engine *e, const struct publication *p)
     return s;
 }
 
-/* The channel's sequence, which is the most recent one from now on. */
 static struct sequence *find(struct engine *e, const struct publication *p)
 {
     struct sequence *s = list_empty(&e->recent) ? NULL : LIST_ENTRY(e->recent.prev, struct sequence, recent);
     if (s && s->len == p->channel_len && memcmp(s->name, p->channel, s->len) == 0)
         return s; /* who publishes often publishes again */
     HASH_FIND_BYHASHVALUE(hh, e->sequences, p->channel, p->channel_len, p->hash, s);
-    if (!s)
-        s = begin(e, p);
+    return s ? s : begin(e, p);
+}
+
+static void make_most_recent(struct engine *e, struct sequence *s)
+{
+    if (e->recent.prev == &s->recent)
+        return;
     list_remove(&s->recent);
     list_append(&e->recent, &s->recent);
-    return s;
 }
 
 static void memory_publish(struct engine *e, const struct publication *p)
 {
     struct sequence *s = find(e, p);
+    make_most_recent(e, s);
     e->up.published(e->up.arg, p, (struct msg_id){e->gen, ++s->last}, NULL);
 }
 
