@@ -126,13 +126,10 @@ const char *buf_str(struct buf *b)
 
 size_t format_u64(char *out, uint64_t number)
 {
-    char reversed[20];
-    size_t n = 0;
-    do {
-        reversed[n++] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    for (size_t i = 0; i < n; i++)
-        out[i] = reversed[n - 1 - i];
+    size_t n = 1;
+    for (uint64_t rest = number; rest >= 10; rest /= 10)
+        n++;
+    for (size_t i = n; i-- > 0; number /= 10)
+        out[i] = (char)('0' + number % 10);
     return n;
 }

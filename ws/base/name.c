@@ -41,12 +41,37 @@ static const char *bytes_fault(const uint8_t *p, size_t len)
     return NULL;
 }
 
+/* What a byte may mean for a name. */
+enum { PLAIN = 0, DIVIDES = 1, ODD = 2 };
+
+static const uint8_t kinds[256] = {
+    [0x00 ... 0x20] = ODD, ['#'] = ODD, ['.'] = DIVIDES,       ['/'] = DIVIDES,
+    ['?'] = ODD,           ['@'] = ODD, [0x7f ... 0xff] = ODD,
+};
+
+/* Whether a look at each byte tells that nothing is wrong, as it does for nearly all names: ASCII, in which
+ * no
+ * '.' is next to a '/', and neither begins or ends it. */
+static bool is_plain(const uint8_t *p, size_t len)
+{
+    uint8_t before = DIVIDES;
+    for (size_t i = 0; i < len; i++) {
+        uint8_t kind = kinds[p[i]];
+        if (kind & (ODD | before))
+            return false;
+        before = kind;
+    }
+    return before == PLAIN;
+}
+
 const char *channel_name_fault(const char *name, size_t len)
 {
     if (len == 0)
         return "it is empty";
     if (len > CHANNEL_NAME_MAX)
         return "it is longer than 200 bytes";
+    if (is_plain((const uint8_t *)name, len))
+        return NULL;
     if (name[0] == '@')
         return "it begins with '@'";
     if (utf8_check(name, len) >= 0)

@@ -8,19 +8,26 @@
 
 enum { REASON_MAX = 123 }; /* RFC 6455 section 5.5: 125 bytes with the code */
 
-/* One at a time: the answer may be large, and those of a pipeline that nobody reads must not pile up. */
+/* The hub was asked about the target. One answer at a time: a list may be large, and those of a pipeline that
+ * nobody reads must not pile up. */
+static void await(struct session *s, enum hub_answer asked, const struct resp_arg *target)
+{
+    if (asked == HUB_NO_TARGET) {
+        reply_no_target(s, target);
+        return;
+    }
+    const struct slot *slot = session_expects(s);
+    if (!s->in_exec)
+        session_wait_briefly(s, slot);
+}
+
 static void run_list(struct session *s, const struct resp_request *r)
 {
     struct target target;
     if (!may_list(s) || (r->argc == 2 && !arg_target(s, &r->argv[1], &target)))
         return;
-    struct slot *slot = session_defer(s, FORM_PLAIN);
-    if (!s->in_exec)
-        session_wait_briefly(s, slot);
-    if (hub_list(s->control->hub, r->argc == 2 ? &target : NULL, session_asker(s, slot)) == HUB_NO_TARGET) {
-        session_undefer(s, slot);
-        reply_no_target(s, &r->argv[1]);
-    }
+    struct asker asker = session_asks(s, FORM_PLAIN);
+    await(s, hub_list(s->control->hub, r->argc == 2 ? &target : NULL, asker), &r->argv[1]);
 }
 
 /* What an operator may say; the others are for the protocol itself to say. */
@@ -53,14 +60,8 @@ static void run_close(struct session *s, const struct resp_request *r)
     }
     if (r->argc > 3 && !reason_ok(s, &r->argv[3], reason))
         return;
-    struct slot *slot = session_defer(s, FORM_PLAIN);
-    if (!s->in_exec)
-        session_wait_briefly(s, slot);
-    if (hub_close_clients(s->control->hub, &target, (unsigned)code, reason, session_asker(s, slot)) ==
-        HUB_NO_TARGET) {
-        session_undefer(s, slot);
-        reply_no_target(s, &r->argv[1]);
-    }
+    struct asker asker = session_asks(s, FORM_PLAIN);
+    await(s, hub_close_clients(s->control->hub, &target, (unsigned)code, reason, asker), &r->argv[1]);
 }
 
 const struct command commands_clients[] = {

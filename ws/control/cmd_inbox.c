@@ -21,8 +21,9 @@ static void reply_read(struct session *s, enum hub_answer answer, struct inbox_m
     } else if (answer == HUB_CLOSED) {
         answer_word(session_reply(s), "closed");
     } else {
-        answer_message(session_reply(s), m);
-        session_hand_over(s, m);
+        struct reply reply = {.session = s, .to = session_reply(s)};
+        answer_message(reply.to, m);
+        session_hand_over(&reply, m);
     }
 }
 
@@ -65,14 +66,11 @@ static void run_wait(struct session *s, const struct resp_request *r)
         wait_in_exec(s, &target, &r->argv[1]);
         return;
     }
-    struct slot *slot = session_defer(s, FORM_PLAIN);
-    enum hub_answer answer = hub_wait(s->control->hub, &target, timeout, session_asker(s, slot), &m);
-    if (answer == HUB_NONE) {
-        session_wait_for(s, slot);
-        return;
-    }
-    session_undefer(s, slot);
-    reply_read(s, answer, m, &r->argv[1]);
+    enum hub_answer answer = hub_wait(s->control->hub, &target, timeout, session_asks(s, FORM_PLAIN), &m);
+    if (answer == HUB_NONE)
+        session_wait_for(s, session_expects(s));
+    else
+        reply_read(s, answer, m, &r->argv[1]);
 }
 
 static bool count(struct session *s, const struct resp_request *r, uint64_t *n)

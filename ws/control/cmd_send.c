@@ -35,25 +35,11 @@ static bool parse_options(struct session *s, const struct resp_request *r, struc
     return true;
 }
 
-static uint64_t message_limit(const struct session *s, const struct target *target)
-{
-    struct hub *hub = s->control->hub;
-    const struct channel_config *config = NULL;
-    if (target->kind == TARGET_CHANNEL) {
-        const struct channel *ch = hub_find_channel(hub, target->channel, target->channel_len);
-        config = ch ? ch->config : config_for_channel(hub->config, target->channel, target->channel_len);
-    } else if (target->kind == TARGET_CLIENT) {
-        const struct client *c = hub_find_client(hub, target->client);
-        config = c ? c->channel->config : NULL;
-    }
-    return config ? config->message_limit : hub->config->channel.message_limit;
-}
-
 /* Whether the payload may go to the target; false after an error reply. */
 static bool payload_ok(struct session *s, const struct target *target, const struct resp_arg *payload,
                        bool binary)
 {
-    uint64_t limit = message_limit(s, target);
+    uint64_t limit = hub_message_limit(s->control->hub, target);
     if (payload->len > limit) {
         resp_add_error(session_reply(s), "TOOBIG limit %llu", (unsigned long long)limit);
         return false;
@@ -68,27 +54,26 @@ static bool payload_ok(struct session *s, const struct target *target, const str
 static void send_to(struct session *s, const struct resp_request *r, enum reply_form form,
                     const struct send_options *options)
 {
-    struct hub *hub = s->control->hub;
     struct target target;
-    if (!arg_target(s, &r->argv[1], &target) || !payload_ok(s, &target, &r->argv[2], options->binary))
+    const struct resp_arg *payload = &r->argv[2];
+    if (!arg_target(s, &r->argv[1], &target) || !payload_ok(s, &target, payload, options->binary))
         return;
-    struct msg *m = hub_message(hub, options->binary, r->argv[2].data, r->argv[2].len);
-    if (!m) {
-        resp_add_error(session_reply(s), "BUSY out of memory");
-        return;
-    }
-    int64_t timeout = options->wait ? options->timeout ? options->timeout : 1 : 0;
-    struct slot *slot = session_defer(s, form);
-    if (timeout)
-        session_wait_for(s, slot);
-    struct publication p = {target.channel, target.channel_len, m, session_asker(s, slot), timeout};
-    if (target.kind == TARGET_CHANNEL) {
-        hub_publish(hub, &p);
-    } else if (hub_send(hub, &target, m, p.asker, timeout) == HUB_NO_TARGET) {
-        session_undefer(s, slot);
+    struct sending sending = {.binary = options->binary,
+                              .payload = payload->data,
+                              .len = payload->len,
+                              .asker = session_asks(s, form)};
+    if (options->wait)
+        sending.receipt_timeout = options->timeout ? options->timeout : 1;
+    enum hub_answer answer = hub_send(s->control->hub, &target, &sending);
+    if (answer == HUB_NO_TARGET) {
         reply_no_target(s, &r->argv[1]);
+    } else if (answer == HUB_NO_MEMORY) {
+        resp_add_error(session_reply(s), "BUSY out of memory");
+    } else {
+        const struct slot *slot = session_expects(s);
+        if (options->wait)
+            session_wait_for(s, slot);
     }
-    msg_unref(m);
 }
 
 static void run_publish(struct session *s, const struct resp_request *r)

@@ -77,83 +77,71 @@ void control_fini(struct control *c)
 
 /* ---- what the hub tells ---- */
 
-/* The place of the answer, or NULL if nobody waits for it any more. */
-static struct slot *find_slot(struct control *c, struct asker asker, struct session **session)
-{
-    *session = session_find(c, asker);
-    return *session ? session_slot(*session, asker.slot) : NULL;
-}
-
 static void on_published(void *arg, struct asker asker, uint64_t recipients, struct msg_id id,
                          const char *fault)
 {
-    struct session *s;
-    struct slot *slot = find_slot(arg, asker, &s);
-    if (!slot)
+    struct reply reply;
+    if (!session_answer(arg, asker, &reply))
         return;
+    int proto = reply.session->proto;
     if (fault)
-        resp_add_error(&slot->reply, "%s", fault);
-    else if (slot->form == FORM_COUNT)
-        resp_add_int(&slot->reply, (int64_t)recipients);
-    else if (slot->form == FORM_RECEIPT)
-        answer_receipt(&slot->reply, s->proto, &(struct receipt){.recipients = recipients, .id = id});
+        resp_add_error(reply.to, "%s", fault);
+    else if (reply.form == FORM_COUNT)
+        resp_add_int(reply.to, (int64_t)recipients);
+    else if (reply.form == FORM_RECEIPT)
+        answer_receipt(reply.to, proto, &(struct receipt){.recipients = recipients, .id = id});
     else
-        answer_sent(&slot->reply, s->proto, recipients, id);
-    session_complete(s, slot);
+        answer_sent(reply.to, proto, recipients, id);
+    session_answered(&reply);
 }
 
 static void on_receipt(void *arg, const struct receipt *r)
 {
-    struct session *s;
-    struct slot *slot = find_slot(arg, r->asker, &s);
-    if (!slot)
+    struct reply reply;
+    if (!session_answer(arg, r->asker, &reply))
         return;
-    answer_receipt(&slot->reply, s->proto, r);
-    session_complete(s, slot);
+    answer_receipt(reply.to, reply.session->proto, r);
+    session_answered(&reply);
 }
 
 static void on_message(void *arg, struct asker asker, struct inbox_msg *m)
 {
     struct control *c = arg;
-    struct session *s;
-    struct slot *slot = find_slot(c, asker, &s);
-    if (!slot) {
+    struct reply reply;
+    if (!session_answer(c, asker, &reply)) {
         hub_put_back(c->hub, m);
         return;
     }
-    answer_message(&slot->reply, m);
-    slot->handed = m;
-    session_complete(s, slot);
+    answer_message(reply.to, m);
+    session_hand_over(&reply, m);
+    session_answered(&reply);
 }
 
 static void on_wait_over(void *arg, struct asker asker, bool closed)
 {
-    struct session *s;
-    struct slot *slot = find_slot(arg, asker, &s);
-    if (!slot)
+    struct reply reply;
+    if (!session_answer(arg, asker, &reply))
         return;
-    answer_word(&slot->reply, closed ? "closed" : "timeout");
-    session_complete(s, slot);
+    answer_word(reply.to, closed ? "closed" : "timeout");
+    session_answered(&reply);
 }
 
 static void on_closed(void *arg, struct asker asker, uint64_t count)
 {
-    struct session *s;
-    struct slot *slot = find_slot(arg, asker, &s);
-    if (!slot)
+    struct reply reply;
+    if (!session_answer(arg, asker, &reply))
         return;
-    resp_add_int(&slot->reply, (int64_t)count);
-    session_complete(s, slot);
+    resp_add_int(reply.to, (int64_t)count);
+    session_answered(&reply);
 }
 
 static void on_listed(void *arg, struct asker asker, struct client_rows *const *rows, size_t count)
 {
-    struct session *s;
-    struct slot *slot = find_slot(arg, asker, &s);
-    if (!slot)
+    struct reply reply;
+    if (!session_answer(arg, asker, &reply))
         return;
-    answer_list(&slot->reply, s->proto, rows, count);
-    session_complete(s, slot);
+    answer_list(reply.to, reply.session->proto, rows, count);
+    session_answered(&reply);
 }
 
 struct hub_up control_up(struct control *c)

@@ -12,9 +12,6 @@
 /* Unread output above which no further request is run, and unfinished input above which none is awaited. */
 enum { OUT_MARK = 1 << 20, IN_SLACK = 128 * 1024 };
 
-/* A slot that is done with serves again, if its reply was no longer than this: most are a number. */
-enum { SPARE_MAX = 256 };
-
 static void on_event(struct loop *loop, struct io *io, uint32_t events);
 static void flush(struct loop *loop, struct io *io);
 static void reap(struct loop *loop, struct io *io);
@@ -58,20 +55,6 @@ void session_adopt(struct control *c, int fd)
     read_credentials(s);
 }
 
-struct session *session_find(struct control *c, struct asker asker)
-{
-    struct io *io = loop_find(c->loop, asker.fd, asker.gen);
-    return io && io->ops == &session_ops ? session_of(io) : NULL;
-}
-
-static void discard(struct slot *slot)
-{
-    if (!slot)
-        return;
-    buf_fini(&slot->reply);
-    free(slot);
-}
-
 static void free_slot(struct session *s, struct slot *slot)
 {
     if (slot->handed)
@@ -79,10 +62,8 @@ static void free_slot(struct session *s, struct slot *slot)
     if (s->waiting_for == slot->number)
         s->waiting_for = 0;
     list_remove(&slot->link);
-    if (!s->spare && slot->reply.cap <= SPARE_MAX)
-        s->spare = slot;
-    else
-        discard(slot);
+    buf_fini(&slot->reply);
+    free(slot);
 }
 
 /* What was handed out and not written goes back, the latest first, so that the order stays. */
@@ -107,7 +88,6 @@ void session_free(struct session *s)
     if (s->waiting_for)
         hub_cancel_wait(c->hub, waiting);
     put_all_back(s);
-    discard(s->spare);
     session_reset_multi(s);
     resp_parser_fini(&s->parser);
     buf_fini(&s->in);
@@ -126,31 +106,18 @@ static void reap(struct loop *loop, struct io *io)
 
 /* ---- replies ---- */
 
-struct buf *session_reply(struct session *s)
+static struct slot *add_slot(struct session *s, uint64_t number, enum reply_form form)
 {
-    if (list_empty(&s->slots))
-        return &s->out;
-    struct slot *slot = session_defer(s, FORM_PLAIN);
-    slot->done = true;
-    return &slot->reply;
-}
-
-struct slot *session_defer(struct session *s, enum reply_form form)
-{
-    struct slot *slot = s->spare ? s->spare : calloc(1, sizeof *slot);
+    struct slot *slot = calloc(1, sizeof *slot);
     if (!slot)
         abort();
-    s->spare = NULL;
-    slot->number = ++s->last_slot;
+    slot->number = number;
     slot->form = form;
-    slot->done = false;
-    slot->handed = NULL;
-    buf_clear(&slot->reply);
     list_append(&s->slots, &slot->link);
     return slot;
 }
 
-struct slot *session_slot(struct session *s, uint64_t number)
+static struct slot *find_slot(const struct session *s, uint64_t number)
 {
     for (struct list *l = s->slots.prev; l != &s->slots; l = l->prev)
         if (LIST_ENTRY(l, struct slot, link)->number == number)
@@ -158,9 +125,43 @@ struct slot *session_slot(struct session *s, uint64_t number)
     return NULL;
 }
 
-struct asker session_asker(const struct session *s, const struct slot *slot)
+struct buf *session_reply(struct session *s)
 {
-    return (struct asker){s->io.fd, s->io.gen, slot->number};
+    if (list_empty(&s->slots))
+        return &s->out;
+    struct slot *slot = add_slot(s, ++s->last_slot, FORM_PLAIN);
+    slot->done = true;
+    return &slot->reply;
+}
+
+struct asker session_asks(struct session *s, enum reply_form form)
+{
+    s->promised = (struct slot_promise){++s->last_slot, form};
+    return (struct asker){s->io.fd, s->io.gen, s->last_slot};
+}
+
+struct slot *session_expects(struct session *s)
+{
+    uint64_t number = s->promised.number;
+    s->promised.number = 0;
+    return number ? add_slot(s, number, s->promised.form) : NULL;
+}
+
+bool session_answer(struct control *c, struct asker asker, struct reply *out)
+{
+    struct io *io = loop_find(c->loop, asker.fd, asker.gen);
+    if (!io || io->ops != &session_ops)
+        return false;
+    struct session *s = session_of(io);
+    if (asker.slot == s->promised.number) {
+        s->promised.number = 0;
+        *out = (struct reply){s, NULL, s->promised.form, session_reply(s)};
+        return true;
+    }
+    struct slot *slot = find_slot(s, asker.slot);
+    if (slot)
+        *out = (struct reply){s, slot, slot->form, &slot->reply};
+    return slot;
 }
 
 /* The end of the output so far is where this message's reply ends. */
@@ -174,9 +175,12 @@ static void note_handed(struct session *s, struct inbox_msg *take_m)
     list_append(&s->handed, &h->link);
 }
 
-void session_hand_over(struct session *s, struct inbox_msg *take_m)
+void session_hand_over(const struct reply *reply, struct inbox_msg *take_m)
 {
-    if (list_empty(&s->slots))
+    struct session *s = reply->session;
+    if (reply->slot)
+        reply->slot->handed = take_m;
+    else if (list_empty(&s->slots))
         note_handed(s, take_m);
     else
         LIST_ENTRY(s->slots.prev, struct slot, link)->handed = take_m;
@@ -199,28 +203,32 @@ static void release_slots(struct session *s)
     }
 }
 
-void session_complete(struct session *s, struct slot *slot)
+void session_answered(const struct reply *reply)
 {
-    slot->done = true;
+    struct session *s = reply->session;
+    if (!reply->slot) /* whoever runs the command sees to the output */
+        return;
+    reply->slot->done = true;
     release_slots(s);
     loop_want_flush(s->control->loop, &s->io);
 }
 
-void session_undefer(struct session *s, struct slot *slot)
+static void wait_for(struct session *s, const struct slot *slot, bool briefly)
 {
-    free_slot(s, slot);
+    if (!slot)
+        return;
+    s->waiting_for = slot->number;
+    s->waits_briefly = briefly;
 }
 
 void session_wait_for(struct session *s, const struct slot *slot)
 {
-    s->waiting_for = slot->number;
-    s->waits_briefly = false;
+    wait_for(s, slot, false);
 }
 
 void session_wait_briefly(struct session *s, const struct slot *slot)
 {
-    s->waiting_for = slot->number;
-    s->waits_briefly = true;
+    wait_for(s, slot, true);
 }
 
 void session_reset_multi(struct session *s)

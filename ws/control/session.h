@@ -29,6 +29,21 @@ struct slot {
     struct inbox_msg *handed; /* the reply carries it */
 };
 
+/* What the hub was asked by the command that runs, and has not answered yet: the slot that its reply gets if
+ * the answer does not come within the call. */
+struct slot_promise {
+    uint64_t number; /* 0: none */
+    enum reply_form form;
+};
+
+/* Where an answer of the hub goes. */
+struct reply {
+    struct session *session;
+    struct slot *slot; /* NULL: the command that asked still runs */
+    enum reply_form form;
+    struct buf *to;
+};
+
 /* A message that was handed out, until the bytes of its reply are written. */
 struct handed {
     struct list link;
@@ -53,11 +68,11 @@ struct session {
     struct buf in;
     struct resp_parser parser;
     struct buf out;
-    size_t out_sent;    /* of `out` */
-    uint64_t written;   /* bytes, ever */
-    struct list slots;  /* replies that others before them hold up */
-    struct slot *spare; /* for the next one; may be NULL */
+    size_t out_sent;   /* of `out` */
+    uint64_t written;  /* bytes, ever */
+    struct list slots; /* replies that come later, and those that they hold up */
     uint64_t last_slot;
+    struct slot_promise promised;
     uint64_t waiting_for; /* a slot: nothing more is run until it is done; 0: none */
     bool waits_briefly;   /* for the threads of the worker, not for somebody outside */
     bool held;            /* the next request publishes, and too much is queued for that */
@@ -76,27 +91,27 @@ struct session {
 
 void session_adopt(struct control *c, int fd);
 void session_free(struct session *s);
-/* The session that asked, if it still is. */
-struct session *session_find(struct control *c, struct asker asker);
 
 /* ---- replies ---- */
 
 /* Where the reply of the command that runs goes, if it is known at once. */
 struct buf *session_reply(struct session *s);
-/* Keeps a place for a reply that comes later, or already within the call that is made for it. */
-struct slot *session_defer(struct session *s, enum reply_form form);
-struct slot *session_slot(struct session *s, uint64_t number);
-/* The slot's reply is there. */
-void session_complete(struct session *s, struct slot *slot);
-/* Gives the place up: for a command that turned out to have an error; whose reply goes to session_reply(). */
-void session_undefer(struct session *s, struct slot *slot);
-struct asker session_asker(const struct session *s, const struct slot *slot);
-/* Nothing more is run until the slot is done. If the operator goes, so does the wait. */
+/* Before the command that runs asks the hub for its reply. */
+struct asker session_asks(struct session *s, enum reply_form form);
+/* After it has asked, unless the hub refused: if there is no answer yet, a place is kept for the reply. NULL
+ * if there is one. */
+struct slot *session_expects(struct session *s);
+/* The hub answers: false if nobody waits for it any more. The reply is added to out->to. */
+bool session_answer(struct control *c, struct asker asker, struct reply *out);
+/* It is all there. */
+void session_answered(const struct reply *reply);
+/* Nothing more is run until the slot is done; NULL waits for nothing. If the operator goes, so does the wait.
+ */
 void session_wait_for(struct session *s, const struct slot *slot);
 /* The same for what the worker's own threads will answer at once. */
 void session_wait_briefly(struct session *s, const struct slot *slot);
-/* A message goes out with the reply that was just added to session_reply(). */
-void session_hand_over(struct session *s, struct inbox_msg *take_m);
+/* A message goes out with this reply, to which nothing more is added. */
+void session_hand_over(const struct reply *reply, struct inbox_msg *take_m);
 void session_reset_multi(struct session *s);
 
 #endif

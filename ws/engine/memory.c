@@ -63,34 +63,44 @@ static void memory_close(struct engine *e)
     free(e);
 }
 
-static struct sequence *find(struct engine *e, const char *name, size_t len)
+static struct sequence *begin(struct engine *e, const struct publication *p)
 {
-    struct sequence *s = list_empty(&e->recent) ? NULL : LIST_ENTRY(e->recent.prev, struct sequence, recent);
-    if (s && s->len == len && memcmp(s->name, name, len) == 0) /* who publishes often publishes again */
-        return s;
-    HASH_FIND(hh, e->sequences, name, len, s);
-    if (s)
-        return s;
     if (HASH_COUNT(e->sequences) >= CHANNELS_KEPT)
         forget(e, LIST_ENTRY(e->recent.next, struct sequence, recent));
-    s = malloc(sizeof *s + len);
+    struct sequence *s = malloc(sizeof *s + p->channel_len);
     if (!s)
         abort();
     tally_change(TALLY_sequences, 0, sizeof *s + len);
     s->last = e->floor;
-    s->len = len;
-    memcpy(s->name, name, len);
+    s->len = p->channel_len;
+    memcpy(s->name, p->channel, p->channel_len);
     list_init(&s->recent);
-    HASH_ADD_KEYPTR(hh, e->sequences, s->name, len, s);
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, e->sequences, s->name, s->len, p->hash, s);
     return s;
+}
+
+static struct sequence *find(struct engine *e, const struct publication *p)
+{
+    struct sequence *s = list_empty(&e->recent) ? NULL : LIST_ENTRY(e->recent.prev, struct sequence, recent);
+    if (s && s->len == p->channel_len && memcmp(s->name, p->channel, s->len) == 0)
+        return s; /* who publishes often publishes again */
+    HASH_FIND_BYHASHVALUE(hh, e->sequences, p->channel, p->channel_len, p->hash, s);
+    return s ? s : begin(e, p);
+}
+
+static void make_most_recent(struct engine *e, struct sequence *s)
+{
+    if (e->recent.prev == &s->recent)
+        return;
+    list_remove(&s->recent);
+    list_append(&e->recent, &s->recent);
 }
 
 static void memory_publish(struct engine *e, const struct publication *p)
 {
-    struct sequence *s = find(e, p->channel, p->channel_len);
-    list_remove(&s->recent);
-    list_append(&e->recent, &s->recent);
+    struct sequence *s = find(e, p);
+    make_most_recent(e, s);
     e->up.published(e->up.arg, p, (struct msg_id){e->gen, ++s->last}, NULL);
 }
 
-const struct engine_ops engine_memory = {"memory", memory_open, memory_close, memory_publish};
+const struct engine_ops engine_memory = {"memory", false, memory_open, memory_close, memory_publish};

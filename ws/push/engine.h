@@ -6,6 +6,7 @@
 #ifndef WSPUSH_PUSH_ENGINE_H
 #define WSPUSH_PUSH_ENGINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,7 +24,8 @@ struct asker {
 struct publication {
     const char *channel;
     size_t channel_len;
-    struct msg *msg;
+    unsigned hash;   /* of the channel's name, as base/hash.h has it */
+    struct msg *msg; /* NULL where nobody would get it: see keeps_messages */
     struct asker asker;
     int64_t receipt_timeout; /* milliseconds; 0: no receipt is wanted */
 };
@@ -40,6 +42,9 @@ struct engine;
 
 struct engine_ops {
     const char *name;
+    /* It does something with messages, or answers later, when others may be on the channel. Where not, a
+     * message to a channel that nobody is on is numbered and never made. */
+    bool keeps_messages;
     struct engine *(*open)(const struct engine_up *up);
     void (*close)(struct engine *e);
     void (*publish)(struct engine *e, const struct publication *p);

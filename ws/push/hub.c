@@ -56,15 +56,22 @@ static void post_message(struct hub *h, uint32_t shard, struct mail mail, struct
 
 /* ---- channels ---- */
 
-struct channel *hub_find_channel(struct hub *h, const char *name, size_t len)
+/* Channels that no section names get the top level's settings, even where clients of them are refused. */
+static const struct channel_config *config_of(const struct hub *h, const char *name, size_t len)
 {
-    struct channel *ch = h->recent;
-    if (ch && ch->name->len == len && memcmp(ch->name->text, name, len) == 0)
-        return ch;
-    HASH_FIND(hh, h->channels, name, len, ch);
-    if (ch)
-        h->recent = ch;
-    return ch;
+    const struct channel_config *config = config_for_channel(h->config, name, len);
+    return config ? config : &h->config->channel;
+}
+
+struct place *hub_find_place(struct hub *h, const char *name, size_t len)
+{
+    struct place *place = &h->recent;
+    HASH_VALUE(name, len, place->hash);
+    HASH_FIND_BYHASHVALUE(hh, h->channels, name, len, place->hash, place->channel);
+    place->config = place->channel ? place->channel->config : config_of(h, name, len);
+    place->name_len = len;
+    memcpy(place->name, name, len);
+    return place;
 }
 
 static void *grown(void *p, size_t size)
@@ -87,27 +94,21 @@ static uint32_t take_number(struct hub *h)
     return h->number_count++;
 }
 
-/* Channels that no section names get the top level's settings, even where clients of them are refused. */
-static const struct channel_config *config_of(const struct hub *h, const char *name, size_t len)
-{
-    const struct channel_config *config = config_for_channel(h->config, name, len);
-    return config ? config : &h->config->channel;
-}
-
 struct channel *hub_need_channel(struct hub *h, const char *name, size_t len)
 {
-    struct channel *ch = hub_find_channel(h, name, len);
-    if (ch)
-        return ch;
-    ch = calloc(1, sizeof *ch + h->shard_count * sizeof ch->per_shard[0]);
+    struct place *place = hub_place(h, name, len);
+    if (place->channel)
+        return place->channel;
+    struct channel *ch = calloc(1, sizeof *ch + h->shard_count * sizeof ch->per_shard[0]);
     if (!ch)
         abort();
     ch->name = shared_name_new(name, len);
-    ch->config = config_of(h, name, len);
+    ch->config = place->config;
     ch->number = take_number(h);
     inbox_init(&ch->inbox);
     h->by_number[ch->number] = ch;
-    HASH_ADD_KEYPTR(hh, h->channels, ch->name->text, len, ch);
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, h->channels, ch->name->text, len, place->hash, ch);
+    place->channel = ch;
     return ch;
 }
 
@@ -115,8 +116,8 @@ void hub_release_channel(struct hub *h, struct channel *ch)
 {
     if (ch->subscribers || ch->members || ch->inbox.count || !list_empty(&ch->inbox.waiters))
         return;
-    if (h->recent == ch)
-        h->recent = NULL;
+    if (h->recent.channel == ch)
+        h->recent.channel = NULL;
     HASH_DEL(h->channels, ch);
     h->by_number[ch->number] = NULL;
     h->free_numbers[h->free_count++] = ch->number;
@@ -191,12 +192,21 @@ static void on_gone(struct hub *h, const struct mail *mail)
 
 /* ---- a message's way out ---- */
 
-struct msg *hub_message(struct hub *h, bool binary, const void *payload, size_t len)
+uint64_t hub_message_limit(struct hub *h, const struct target *target)
 {
-    return msg_new(h->ws, binary ? WEBSOCKET_BINARY : WEBSOCKET_TEXT, payload, len);
+    if (target->kind == TARGET_CHANNEL)
+        return hub_place(h, target->channel, target->channel_len)->config->message_limit;
+    const struct client *c = target->kind == TARGET_CLIENT ? hub_find_client(h, target->client) : NULL;
+    return (c ? c->channel->config : &h->config->channel)->message_limit;
 }
 
-void hub_publish(struct hub *h, const struct publication *p)
+static struct msg *make_message(struct hub *h, const struct sending *sending)
+{
+    return msg_new(h->ws, sending->binary ? WEBSOCKET_BINARY : WEBSOCKET_TEXT, sending->payload,
+                   sending->len);
+}
+
+static void publish(struct hub *h, const struct publication *p)
 {
     h->published++;
     h->engine_ops->publish(h->engine, p);
@@ -244,10 +254,10 @@ static void send_to_all(struct hub *h, struct msg *m)
     }
 }
 
-static void expect_receipt(struct hub *h, const struct client *c, struct msg *m, struct asker asker,
-                           int64_t timeout)
+static void expect_receipt(struct hub *h, const struct client *c, struct msg *m,
+                           const struct sending *sending)
 {
-    struct receipt *r = hub_new_receipt(h, asker, m, timeout);
+    struct receipt *r = hub_new_receipt(h, sending->asker, m, sending->receipt_timeout);
     r->scope = c ? SCOPE_CLIENT : SCOPE_ALL;
     r->client = c ? c->number : 0;
     r->recipients = c ? 1 : h->client_count;
@@ -255,9 +265,29 @@ static void expect_receipt(struct hub *h, const struct client *c, struct msg *m,
         r->shards[i].awaited = c ? c->conn.shard == i : h->clients_per_shard[i] > 0;
 }
 
-enum hub_answer hub_send(struct hub *h, const struct target *target, struct msg *m, struct asker asker,
-                         int64_t receipt_timeout)
+static enum hub_answer send_to_channel(struct hub *h, const struct target *target,
+                                       const struct sending *sending)
 {
+    const struct place *place = hub_place(h, target->channel, target->channel_len);
+    struct publication p = {.channel = target->channel,
+                            .channel_len = target->channel_len,
+                            .hash = place->hash,
+                            .asker = sending->asker,
+                            .receipt_timeout = sending->receipt_timeout};
+    if (h->engine_ops->keeps_messages || (place->channel && place->channel->subscribers)) {
+        p.msg = make_message(h, sending);
+        if (!p.msg)
+            return HUB_NO_MEMORY;
+    }
+    publish(h, &p);
+    msg_unref(p.msg);
+    return HUB_OK;
+}
+
+enum hub_answer hub_send(struct hub *h, const struct target *target, const struct sending *sending)
+{
+    if (target->kind == TARGET_CHANNEL)
+        return send_to_channel(h, target, sending);
     const struct client *c = NULL;
     if (target->kind == TARGET_CLIENT) {
         if (!hub_client_was_given(h, target->client))
@@ -266,15 +296,19 @@ enum hub_answer hub_send(struct hub *h, const struct target *target, struct msg 
     }
     bool one = c && !c->gone;
     uint64_t recipients = target->kind == TARGET_ALL ? h->client_count : one;
+    struct msg *m = recipients ? make_message(h, sending) : NULL;
+    if (recipients && !m)
+        return HUB_NO_MEMORY;
     h->published++;
-    if (recipients && receipt_timeout)
-        expect_receipt(h, one ? c : NULL, m, asker, receipt_timeout);
+    if (recipients && sending->receipt_timeout)
+        expect_receipt(h, one ? c : NULL, m, sending);
     if (one)
         send_to_client(h, c, m);
     else if (recipients)
         send_to_all(h, m);
-    if (!recipients || !receipt_timeout)
-        h->up.published(h->up.arg, asker, recipients, (struct msg_id){0}, NULL);
+    msg_unref(m);
+    if (!recipients || !sending->receipt_timeout)
+        h->up.published(h->up.arg, sending->asker, recipients, (struct msg_id){0}, NULL);
     return HUB_OK;
 }
 
@@ -297,8 +331,12 @@ static void on_inbound(struct hub *h, const struct mail *mail)
     }
     if (c->channel->config->inbound == INBOUND_PUBLISH) {
         const struct shared_name *name = c->channel->name;
-        struct publication p = {name->text, name->len, m, {.fd = -1}, 0};
-        hub_publish(h, &p);
+        struct publication p = {.channel = name->text,
+                                .channel_len = name->len,
+                                .hash = c->channel->hh.hashv,
+                                .msg = m,
+                                .asker.fd = -1};
+        publish(h, &p);
         msg_unref(m);
         return;
     }
@@ -353,6 +391,7 @@ void hub_configure(struct hub *h, struct config *config, void (*done)(void *arg)
     atomic_store(&h->world->out_total, config->out_total);
     for (struct channel *ch = h->channels; ch; ch = ch->hh.next)
         ch->config = config_of(h, ch->name->text, ch->name->len);
+    h->recent.name_len = 0;
     for (uint32_t i = 0; i < h->shard_count; i++)
         hub_post(h, i, (struct mail){.kind = MAIL_CONFIGURE, .ptr = config_ref(config)});
     config_unref(old);

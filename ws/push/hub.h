@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/config.h"
 #include "base/hash.h"
@@ -40,6 +41,24 @@ struct client {
     uint32_t kept : 31; /* its messages in inboxes or handed out */
     struct channel *channel;
     uint64_t question; /* the last one that was asked before it came */
+};
+
+/* What the hub knows about a channel's name: who is on it, and what holds there. */
+struct place {
+    unsigned hash;           /* as base/hash.h has it */
+    struct channel *channel; /* NULL: nothing is on it */
+    const struct channel_config *config;
+    size_t name_len; /* 0: nothing is known */
+    char name[CHANNEL_NAME_MAX];
+};
+
+/* A message that is not made yet, and whom to answer. */
+struct sending {
+    bool binary;
+    const void *payload;
+    size_t len;
+    struct asker asker;
+    int64_t receipt_timeout; /* milliseconds; 0: no receipt is wanted */
 };
 
 struct question;
@@ -79,7 +98,7 @@ struct hub {
     struct engine *engine;
     struct hub_up up;
     struct channel *channels; /* by name */
-    struct channel *recent;   /* the one that was found last: it is asked for again and again; may be NULL */
+    struct place recent;      /* the one that was found last: it is asked for again and again */
     struct channel **by_number;
     uint32_t number_count;
     uint32_t *free_numbers;
@@ -106,17 +125,13 @@ void hub_on_mail(struct hub *h, const struct mail *mail);
 void hub_measure(struct hub *h);
 
 /* What a question about a target can be answered with. */
-enum hub_answer { HUB_OK, HUB_NONE, HUB_CLOSED, HUB_NO_TARGET };
+enum hub_answer { HUB_OK, HUB_NONE, HUB_CLOSED, HUB_NO_TARGET, HUB_NO_MEMORY };
 
-/* Makes a message for hub_publish and hub_send; NULL when there is no memory. */
-struct msg *hub_message(struct hub *h, bool binary, const void *payload, size_t len);
-/* Publishes to a channel, by way of the engine; up.published or up.receipt answers p->asker, perhaps before
- * this returns. */
-void hub_publish(struct hub *h, const struct publication *p);
-/* Sends to @client: or @all, past the engine: no id. HUB_OK: up.published or up.receipt answers.
- * HUB_NO_TARGET: such a client never was. */
-enum hub_answer hub_send(struct hub *h, const struct target *target, struct msg *m, struct asker asker,
-                         int64_t receipt_timeout);
+/* How many bytes a message to this target may have. */
+uint64_t hub_message_limit(struct hub *h, const struct target *target);
+/* Publishes to a channel, by way of the engine, or sends to @client: or @all, past it: no id. HUB_OK:
+ * up.published or up.receipt answers, perhaps before this returns. HUB_NO_TARGET: such a client never was. */
+enum hub_answer hub_send(struct hub *h, const struct target *target, const struct sending *sending);
 /* Asks clients to close; up.closed answers with how many closing handshakes began. `reason` is UTF-8 of at
  * most 123 bytes. */
 enum hub_answer hub_close_clients(struct hub *h, const struct target *target, unsigned code,
@@ -146,7 +161,18 @@ void hub_put_back(struct hub *h, struct inbox_msg *take_m);
 
 /* ---- between the hub's own files ---- */
 
-struct channel *hub_find_channel(struct hub *h, const char *name, size_t len);
+/* What is known about a channel's name, of at most CHANNEL_NAME_MAX bytes; until the next call, or until a
+ * channel comes or goes. */
+struct place *hub_find_place(struct hub *h, const char *name, size_t len);
+static inline struct place *hub_place(struct hub *h, const char *name, size_t len)
+{
+    bool known = h->recent.name_len == len && memcmp(h->recent.name, name, len) == 0;
+    return known ? &h->recent : hub_find_place(h, name, len);
+}
+static inline struct channel *hub_find_channel(struct hub *h, const char *name, size_t len)
+{
+    return hub_place(h, name, len)->channel;
+}
 struct channel *hub_need_channel(struct hub *h, const char *name, size_t len);
 /* Frees it if nothing is left of it. */
 void hub_release_channel(struct hub *h, struct channel *ch);

@@ -9,7 +9,10 @@
 
 #include "base/units.h"
 
-enum { SHORT_HEADER_MAX = 16 }; /* with its mark: no number of so many digits overflows */
+enum {
+    SHORT_HEADER_MAX = 16, /* a number of so many digits does not overflow */
+    HEADER_ADDED_MAX = 23  /* a mark, 20 digits, CR LF */
+};
 
 void resp_parser_fini(struct resp_parser *p)
 {
@@ -145,28 +148,24 @@ static enum resp_result parse_inline(struct resp_parser *parser, const uint8_t *
 
 /* ---- arrays of bulk strings ---- */
 
-/* A header as nearly all are, whole and of a few digits. Returns the bytes taken, or 0 for any other. */
-static ssize_t read_short_header(const uint8_t *p, size_t len, char mark, uint64_t *out)
+/* A header as nearly all are: of a few digits, and with bytes behind it, so that none has to be looked for.
+ * Returns the bytes taken, or 0 for any other. */
+static inline ssize_t read_short_header(const uint8_t *p, size_t len, char mark, uint64_t *out)
 {
     uint64_t n = 0;
     size_t at = 1;
-    if (len < 4 || p[0] != (uint8_t)mark)
+    if (len < SHORT_HEADER_MAX || p[0] != (uint8_t)mark)
         return 0;
-    for (; at < SHORT_HEADER_MAX && at < len - 2 && p[at] >= '0' && p[at] <= '9'; at++)
-        n = n * 10 + (p[at] - '0');
-    if (at == 1 || p[at] != '\r' || p[at + 1] != '\n')
+    for (uint8_t digit; (digit = (uint8_t)(p[at] - '0')) <= 9 && at < SHORT_HEADER_MAX - 2; at++)
+        n = n * 10 + digit;
+    if (at == 1 || memcmp(p + at, "\r\n", 2) != 0)
         return 0;
     *out = n;
     return (ssize_t)at + 2;
 }
 
-/* Reads `<mark>digits CR LF`. Returns the bytes taken, 0 for more needed, -1 for a fault. A negative number,
- * which requests have no use for, is read as such a fault too, but for the `*-1` that some clients send. */
-static ssize_t read_header(const uint8_t *p, size_t len, char mark, uint64_t *out)
+static ssize_t read_any_header(const uint8_t *p, size_t len, char mark, uint64_t *out)
 {
-    ssize_t taken = read_short_header(p, len, mark, out);
-    if (taken)
-        return taken;
     const size_t most = RESP_HEADER_MAX - 1; /* up to the CR */
     if (len == 0)
         return 0;
@@ -184,6 +183,14 @@ static ssize_t read_header(const uint8_t *p, size_t len, char mark, uint64_t *ou
     if (at + 1 == len)
         return 0;
     return p[at + 1] == '\n' ? (ssize_t)at + 2 : -1;
+}
+
+/* Reads `<mark>digits CR LF`. Returns the bytes taken, 0 for more needed, -1 for a fault. A negative number,
+ * which requests have no use for, is read as such a fault too, but for the `*-1` that some clients send. */
+static inline ssize_t read_header(const uint8_t *p, size_t len, char mark, uint64_t *out)
+{
+    ssize_t taken = read_short_header(p, len, mark, out);
+    return taken ? taken : read_any_header(p, len, mark, out);
 }
 
 static enum resp_result start_skip(struct resp_parser *parser, uint64_t size, uint64_t args_behind,
@@ -253,7 +260,7 @@ static enum resp_result parse_array(struct resp_parser *parser, const uint8_t *b
             return start_skip(parser, size, count - i - 1, taken, at, fault);
         if (len - at < size + 2)
             return RESP_INCOMPLETE;
-        if (bytes[at + size] != '\r' || bytes[at + size + 1] != '\n') {
+        if (memcmp(bytes + at + size, "\r\n", 2) != 0) {
             *fault = "a bulk string does not end with CR LF";
             return RESP_FAULT;
         }
@@ -283,12 +290,14 @@ enum resp_result resp_parse(struct resp_parser *p, const uint8_t *bytes, size_t 
 
 static void add_header(struct buf *out, char mark, uint64_t n)
 {
-    char line[24];
+    char *line = (char *)buf_reserve(out, HEADER_ADDED_MAX);
+    if (!line)
+        return;
     line[0] = mark;
     size_t len = 1 + format_u64(line + 1, n);
     line[len++] = '\r';
     line[len++] = '\n';
-    buf_add(out, line, len);
+    out->len += len;
 }
 
 void resp_add_simple(struct buf *out, const char *text)

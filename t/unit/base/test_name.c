@@ -242,6 +242,46 @@ START_TEST(what_is_no_target)
 }
 END_TEST
 
+/* Said another way: segment by segment, with the one character beyond ASCII that the words below are made of.
+ */
+static bool is_name(const char *text)
+{
+    if (text[0] == '\0' || text[0] == '@')
+        return false;
+    for (;;) {
+        size_t len = strcspn(text, "/");
+        if (len == 0 || (len == 1 && text[0] == '.') || (len == 2 && memcmp(text, "..", 2) == 0))
+            return false;
+        for (size_t i = 0; i < len; i++) {
+            if (strchr(" ?#\x1f\x7f\xa9", text[i]))
+                return false;
+            if (text[i] == '\xc3' && text[++i] != '\xa9')
+                return false;
+        }
+        if (text[len] == '\0')
+            return true;
+        text += len + 1;
+    }
+}
+
+START_TEST(every_short_word_is_judged_as_the_rules_say)
+{
+    static const char letters[] = "a./@ ?#\x1f\x7f\xc3\xa9";
+    enum { LETTERS = sizeof letters - 1, WORDS = LETTERS * LETTERS * LETTERS * LETTERS * LETTERS };
+    int names = 0;
+    for (int i = 0; i < WORDS; i++) {
+        char word[6] = "";
+        size_t len = 0;
+        for (int rest = i; rest; rest /= LETTERS)
+            word[len++] = letters[rest % LETTERS];
+        bool good = !channel_name_fault(word, len);
+        ck_assert_msg(good == is_name(word), "'%s' is %s name", word, good ? "a" : "no");
+        names += good;
+    }
+    ck_assert_int_gt(names, 100);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("name");
@@ -253,6 +293,7 @@ int main(void)
     tcase_add_test(tc, a_fault_says_what_it_is);
     tcase_add_test(tc, no_control_byte_passes);
     tcase_add_test(tc, names_are_utf8);
+    tcase_add_test(tc, every_short_word_is_judged_as_the_rules_say);
     tcase_add_test(tc, the_longest_has_200_bytes);
     tcase_add_test(tc, a_long_path_is_refused_soon);
     tcase_add_test(tc, targets);

@@ -74,7 +74,7 @@ static inline void late_close(struct engine *e)
     free(e);
 }
 
-static const struct engine_ops late_engine = {"late", late_open, late_close, late_publish};
+static const struct engine_ops late_engine = {"late", true, late_open, late_close, late_publish};
 
 /* ---- what the hub tells upwards ---- */
 
@@ -235,21 +235,12 @@ static inline void leave(uint32_t shard, uint64_t number)
 
 static inline void client_says(uint64_t number, const char *text)
 {
-    struct msg *m = hub_message(&hub, false, text, strlen(text));
+    struct msg *m = msg_new(hub.ws, WEBSOCKET_TEXT, text, strlen(text));
     atomic_fetch_add(&world.mail_bytes, m->len);
     say((struct mail){.kind = MAIL_INBOUND, .number = number, .ptr = m});
 }
 
 /* ---- what operators ask ---- */
-
-static inline void publish(uint64_t slot_number, const char *channel, const char *text,
-                           int64_t receipt_timeout)
-{
-    struct msg *m = hub_message(&hub, false, text, strlen(text));
-    struct publication p = {channel, strlen(channel), m, slot(slot_number), receipt_timeout};
-    hub_publish(&hub, &p);
-    msg_unref(m);
-}
 
 static inline struct target to_channel(const char *name)
 {
@@ -259,6 +250,22 @@ static inline struct target to_channel(const char *name)
 static inline struct target to_client(uint64_t number)
 {
     return (struct target){.kind = TARGET_CLIENT, .client = number};
+}
+
+static const struct target to_all = {.kind = TARGET_ALL};
+
+static inline enum hub_answer send_to(struct target target, const char *text, uint64_t slot_number,
+                                      int64_t receipt_timeout)
+{
+    struct sending sending = {
+        .payload = text, .len = strlen(text), .asker = slot(slot_number), .receipt_timeout = receipt_timeout};
+    return hub_send(&hub, &target, &sending);
+}
+
+static inline void publish(uint64_t slot_number, const char *channel, const char *text,
+                           int64_t receipt_timeout)
+{
+    ck_assert_int_eq(send_to(to_channel(channel), text, slot_number, receipt_timeout), HUB_OK);
 }
 
 /* The hub's clock goes on. */

@@ -136,6 +136,39 @@ START_TEST(what_the_engine_refuses_goes_nowhere)
 }
 END_TEST
 
+/* ---- an engine that answers at once ---- */
+
+static int unmade; /* publications that came to it without a message */
+
+static void answer_at_once(struct engine *e, const struct publication *p)
+{
+    unmade += !p->msg;
+    e->up.published(e->up.arg, p, (struct msg_id){7, ++e->seq}, NULL);
+}
+
+static const struct engine_ops prompt_engine = {"prompt", false, late_open, late_close, answer_at_once};
+
+START_TEST(a_message_to_nobody_is_numbered_and_not_made)
+{
+    hub.engine_ops = &prompt_engine;
+    unmade = 0;
+    publish(1, "test", "nobody", 0);
+    publish(2, "test", "nobody", 1000);
+    ck_assert_int_eq(unmade, 2);
+    expect_told("published 1: 0 got 7-1\npublished 2: 0 got 7-2\n");
+    uint64_t one = join(1, "test");
+    publish(3, "test", "hello", 0);
+    ck_assert_int_eq(unmade, 2);
+    expect_delivery(1, "hello");
+    expect_told("published 3: 1 got 7-3\n");
+    leave(1, one);
+    publish(4, "test", "nobody", 0);
+    ck_assert_int_eq(unmade, 3);
+    expect_told("published 4: 0 got 7-4\n");
+    ck_assert_uint_eq(hub.published, 4);
+}
+END_TEST
+
 START_TEST(messages_of_clients_are_published_where_that_is_the_rule)
 {
     config->channel.inbound = INBOUND_PUBLISH;
@@ -156,28 +189,19 @@ END_TEST
 
 /* ---- past the engine ---- */
 
-static enum hub_answer send_past(uint64_t slot_number, struct target target, const char *text,
-                                 int64_t receipt_timeout)
-{
-    struct msg *m = hub_message(&hub, true, text, strlen(text));
-    enum hub_answer answer = hub_send(&hub, &target, m, slot(slot_number), receipt_timeout);
-    msg_unref(m);
-    return answer;
-}
-
 START_TEST(to_one_client)
 {
     uint64_t one = join(0, "test");
     uint64_t other = join(1, "test");
-    ck_assert_int_eq(send_past(1, to_client(other), "for you", 0), HUB_OK);
+    ck_assert_int_eq(send_to(to_client(other), "for you", 1, 0), HUB_OK);
     struct mail mail = expect_delivery(1, "for you");
     ck_assert_int_eq(mail.scope, SCOPE_CLIENT);
     ck_assert(mail.conn.shard == 1 && mail.conn.fd == (int)other && mail.conn.gen == 1);
     leave(0, one);
-    ck_assert_int_eq(send_past(2, to_client(one), "too late", 0), HUB_OK);
-    ck_assert_int_eq(send_past(3, to_client(one), "too late", 1000), HUB_OK);
-    ck_assert_int_eq(send_past(4, to_client(99), "never", 0), HUB_NO_TARGET);
-    ck_assert_int_eq(send_past(5, to_client(0), "never", 0), HUB_NO_TARGET);
+    ck_assert_int_eq(send_to(to_client(one), "too late", 2, 0), HUB_OK);
+    ck_assert_int_eq(send_to(to_client(one), "too late", 3, 1000), HUB_OK);
+    ck_assert_int_eq(send_to(to_client(99), "never", 4, 0), HUB_NO_TARGET);
+    ck_assert_int_eq(send_to(to_client(0), "never", 5, 0), HUB_NO_TARGET);
     expect_told("published 1: 1 got 0-0\npublished 2: 0 got 0-0\npublished 3: 0 got 0-0\n");
 }
 END_TEST
@@ -185,13 +209,13 @@ END_TEST
 START_TEST(to_everybody)
 {
     struct target all = {.kind = TARGET_ALL};
-    ck_assert_int_eq(send_past(1, all, "nobody", 0), HUB_OK);
+    ck_assert_int_eq(send_to(all, "nobody", 1, 0), HUB_OK);
     join(1, "a");
     join(1, "b");
-    ck_assert_int_eq(send_past(2, all, "all", 0), HUB_OK);
+    ck_assert_int_eq(send_to(all, "all", 2, 0), HUB_OK);
     ck_assert_int_eq(expect_delivery(1, "all").scope, SCOPE_ALL);
     join(0, "c");
-    ck_assert_int_eq(send_past(3, all, "more", 0), HUB_OK);
+    ck_assert_int_eq(send_to(all, "more", 3, 0), HUB_OK);
     expect_delivery(0, "more");
     expect_delivery(1, "more");
     expect_told("published 1: 0 got 0-0\npublished 2: 2 got 0-0\npublished 3: 3 got 0-0\n");
@@ -307,6 +331,12 @@ static void take_configuration(int shard, const struct config *expected)
     say((struct mail){.kind = MAIL_CONFIGURED, .conn = {.shard = (uint32_t)shard}});
 }
 
+static uint64_t limit_of(const char *channel)
+{
+    struct target target = to_channel(channel);
+    return hub_message_limit(&hub, &target);
+}
+
 /* It holds when the last shard says so; of two that overlap the second counts. */
 START_TEST(another_configuration)
 {
@@ -318,9 +348,13 @@ START_TEST(another_configuration)
     struct config *last = config_load(NULL, why, sizeof why);
     last->channel.inbound = INBOUND_PUBLISH;
     last->out_total = 5;
+    last->channel.message_limit = 7;
     hub_configure(&hub, between, count_call, &first);
     take_configuration(0, between);
+    ck_assert_uint_gt(limit_of("nobody/here"), 7); /* it has been asked for */
     hub_configure(&hub, last, count_call, &second);
+    ck_assert_uint_eq(limit_of("nobody/here"), 7);
+    ck_assert_uint_eq(limit_of("test"), 7);
     take_configuration(0, last);
     take_configuration(1, between);
     ck_assert_int_eq(second, 0);
@@ -390,6 +424,7 @@ int main(void)
     tcase_add_test(tc, clients_come_and_go_while_the_engine_works);
     tcase_add_test(tc, only_shards_with_subscribers_get_a_letter);
     tcase_add_test(tc, what_the_engine_refuses_goes_nowhere);
+    tcase_add_test(tc, a_message_to_nobody_is_numbered_and_not_made);
     tcase_add_test(tc, messages_of_clients_are_published_where_that_is_the_rule);
     tcase_add_test(tc, to_one_client);
     tcase_add_test(tc, to_everybody);

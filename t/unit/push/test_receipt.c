@@ -252,10 +252,7 @@ END_TEST
 START_TEST(one_client)
 {
     join_three();
-    struct target target = to_client(3);
-    struct msg *m = hub_message(&hub, false, "for c3", 6);
-    ck_assert_int_eq(hub_send(&hub, &target, m, slot(1), 1000), HUB_OK);
-    msg_unref(m);
+    ck_assert_int_eq(send_to(to_client(3), "for c3", 1, 1000), HUB_OK);
     leave(0, 1);
     expect_told("");
     begin(1, "for c3", 1);
@@ -268,10 +265,7 @@ START_TEST(everybody)
 {
     join_three();
     join(1, "other");
-    struct target target = {.kind = TARGET_ALL};
-    struct msg *m = hub_message(&hub, false, "for all", 7);
-    ck_assert_int_eq(hub_send(&hub, &target, m, slot(1), 1000), HUB_OK);
-    msg_unref(m);
+    ck_assert_int_eq(send_to(to_all, "for all", 1, 1000), HUB_OK);
     leave(1, 4);
     begin(0, "for all", 2);
     hand(0, 2);
