@@ -179,12 +179,14 @@ static void echo(void)
         echo_round(measured_turn);
 }
 
-/* A message that takes two reads, each in a turn of its own. */
+/* A message that comes in two pieces, each in a turn of its own. */
 static void large_round(void (*turn)(void))
 {
     static uint8_t frame[LARGE + 14];
-    other_end_says(browsers[0], frame, masked_frame(frame, LARGE));
+    size_t len = masked_frame(frame, LARGE);
+    other_end_says(browsers[0], frame, len / 2);
     turn();
+    other_end_says(browsers[0], frame + len / 2, len - len / 2);
     turn();
     other_end_hears(browsers[0], LARGE + LARGE_HEADER);
 }

@@ -70,7 +70,7 @@ static struct sequence *begin(struct engine *e, const struct publication *p)
     struct sequence *s = malloc(sizeof *s + p->channel_len);
     if (!s)
         abort();
-    tally_change(TALLY_sequences, 0, sizeof *s + len);
+    tally_change(TALLY_sequences, 0, sizeof *s + p->channel_len);
     s->last = e->floor;
     s->len = p->channel_len;
     memcpy(s->name, p->channel, p->channel_len);
