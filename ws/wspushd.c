@@ -217,7 +217,7 @@ static void on_mail(void *arg, const void *letter)
 static void on_turn(void *arg)
 {
     struct shard *shard = arg;
-    shard_on_turn(shard);
+    shard_receipts_report(shard);
 }
 
 /* Thread 0 has two who get letters. */
@@ -234,7 +234,7 @@ static void on_mail_0(void *arg, const void *letter)
 static void on_turn_0(void *arg)
 {
     struct daemon *d = arg;
-    shard_on_turn(&d->workers[0].shard);
+    shard_receipts_report(&d->workers[0].shard);
     hub_measure(&d->hub);
 }
 

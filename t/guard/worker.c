@@ -67,7 +67,7 @@ static void on_mail(void *arg, const void *letter)
 static void on_turn(void *arg)
 {
     (void)arg;
-    shard_on_turn(&shard);
+    shard_receipts_report(&shard);
     hub_measure(&hub);
     atomic_store(&loop.stop, true);
 }

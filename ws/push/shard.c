@@ -7,14 +7,6 @@
 
 enum { DRAIN_STEP_MS = 50, DRAIN_STEP_MIN = 50 };
 
-/* What this shard knows of a message that somebody waits for. */
-struct shard_receipt {
-    uint64_t number;
-    uint32_t pending; /* queues that hold it */
-    uint32_t handed;  /* since the hub was last told */
-    UT_hash_handle hh;
-};
-
 static void drain_step(struct timer *t);
 
 static void flush_batches(void *arg)
@@ -127,20 +119,7 @@ static void each_client(struct shard *s, const struct mail *mail, void (*visit)(
     }
 }
 
-/* ---- delivery and receipts ---- */
-
-static struct shard_receipt *find_receipt(struct shard *s, uint64_t number)
-{
-    struct shard_receipt *r;
-    HASH_FIND(hh, s->receipts, &number, sizeof number, r);
-    return r;
-}
-
-static void free_receipt(struct shard *s, struct shard_receipt *r)
-{
-    HASH_DEL(s->receipts, r);
-    free(r);
-}
+/* ---- delivery ---- */
 
 static void push_to(struct conn *c, void *arg)
 {
@@ -163,22 +142,6 @@ static void settle_batches(struct shard *s, const struct mail *mail)
         batch_settle(s, c ? c->channel : mail->channel);
 }
 
-/* The hub hears how many queues take the message before it hears what became of any. */
-static void begin_receipt(struct shard *s, const struct mail *mail, uint64_t number)
-{
-    uint32_t queues = 0;
-    each_client(s, mail, count_one, &queues);
-    shard_post(s, (struct mail){.kind = MAIL_RECEIPT_BEGUN, .number = number, .value = queues});
-    if (queues == 0)
-        return;
-    struct shard_receipt *r = calloc(1, sizeof *r);
-    if (!r)
-        abort();
-    r->number = number;
-    r->pending = queues;
-    HASH_ADD(hh, s->receipts, number, sizeof r->number, r);
-}
-
 static void deliver(struct shard *s, const struct mail *mail)
 {
     struct msg *m = mail->ptr;
@@ -186,77 +149,14 @@ static void deliver(struct shard *s, const struct mail *mail)
     bool gathered = mail->scope == SCOPE_CHANNEL && !m->receipt && batch_add(s, mail->channel, m);
     if (!gathered) {
         settle_batches(s, mail);
-        if (m->receipt)
-            begin_receipt(s, mail, m->receipt);
+        if (m->receipt) {
+            uint32_t queues = 0;
+            each_client(s, mail, count_one, &queues);
+            shard_receipt_begin(s, m->receipt, queues);
+        }
         each_client(s, mail, push_to, m);
     }
     msg_unref(m);
-}
-
-void shard_receipt_left(struct shard *s, const struct msg *m, uint64_t client, enum outcome outcome)
-{
-    struct shard_receipt *r = find_receipt(s, m->receipt);
-    if (!r)
-        return;
-    r->pending--;
-    if (outcome == OUTCOME_HANDED)
-        r->handed++;
-    else
-        shard_post(s,
-                   (struct mail){
-                       .kind = MAIL_RECEIPT_FAILED, .number = r->number, .client = client, .value = outcome});
-}
-
-static void report(struct shard *s, struct shard_receipt *r)
-{
-    if (r->handed)
-        shard_post(s, (struct mail){.kind = MAIL_RECEIPT_HANDED, .number = r->number, .value = r->handed});
-    r->handed = 0;
-}
-
-void shard_on_turn(struct shard *s)
-{
-    struct shard_receipt *r;
-    struct shard_receipt *next;
-    HASH_ITER(hh, s->receipts, r, next)
-    {
-        report(s, r);
-        if (r->pending == 0)
-            free_receipt(s, r);
-    }
-}
-
-struct late {
-    struct shard *shard;
-    uint64_t receipt;
-    uint64_t client;
-};
-
-static void report_late(void *arg, const struct msg *m)
-{
-    struct late *late = arg;
-    if (m->receipt == late->receipt)
-        shard_post(late->shard, (struct mail){.kind = MAIL_RECEIPT_FAILED,
-                                              .number = late->receipt,
-                                              .client = late->client,
-                                              .value = OUTCOME_TIMEOUT});
-}
-
-/* Time is over: whoever still has it in the queue is late. */
-static void end_receipt(struct shard *s, uint64_t number)
-{
-    struct shard_receipt *r = find_receipt(s, number);
-    if (r) {
-        report(s, r);
-        for (size_t fd = 0; r->pending && fd < s->loop->slot_count; fd++) {
-            const struct conn *c = conn_of(s->loop->slots[fd]);
-            struct late late = {s, number, c ? c->client : 0};
-            if (c)
-                outq_each(&c->out, report_late, &late);
-        }
-        free_receipt(s, r);
-    }
-    shard_post(s, (struct mail){.kind = MAIL_RECEIPT_ENDED, .number = number});
 }
 
 /* ---- other letters ---- */
@@ -388,7 +288,7 @@ void shard_on_mail(struct shard *s, const struct mail *mail)
     case MAIL_DELIVER: deliver(s, mail); break;
     case MAIL_CLOSE: close_clients(s, mail); break;
     case MAIL_LIST: list_clients(s, mail); break;
-    case MAIL_RECEIPT_END: end_receipt(s, mail->number); break;
+    case MAIL_RECEIPT_END: shard_receipt_end(s, mail->number); break;
     case MAIL_CONFIGURE: configure(s, mail->ptr); break;
     case MAIL_DRAIN: drain(s, (int64_t)mail->number); break;
     default: abort();
@@ -407,12 +307,7 @@ void shard_close_all(struct shard *s)
 
 void shard_fini(struct shard *s)
 {
-    struct shard_receipt *r;
-    struct shard_receipt *next;
-    HASH_ITER(hh, s->receipts, r, next)
-    {
-        free_receipt(s, r);
-    }
+    shard_receipts_drop(s);
     free(s->spare_batch);
     tally_change(TALLY_tables, s->channel_count * sizeof *s->channels, 0);
     free(s->channels);

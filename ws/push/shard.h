@@ -88,8 +88,6 @@ void shard_close_all(struct shard *s);
 void shard_fini(struct shard *s);
 /* Works on a letter to a shard. */
 void shard_on_mail(struct shard *s, const struct mail *mail);
-/* At the end of a turn: what receipts gathered is sent to the hub. */
-void shard_on_turn(struct shard *s);
 
 /* ---- for its connections ---- */
 
@@ -97,7 +95,18 @@ void shard_post(struct shard *s, struct mail mail);
 void shard_subscribe(struct shard *s, struct conn *c, uint32_t channel, struct shared_name *name);
 void shard_unsubscribe(struct shard *s, struct conn *c);
 void shard_count_out(struct shard *s, int64_t bytes);
-/* A message that somebody wants to know about has left a client's queue. */
+
+/* ---- shard_receipt.c: messages that somebody wants to know about ---- */
+
+/* So many queues take it. The hub hears this before what became of any. */
+void shard_receipt_begin(struct shard *s, uint64_t number, uint32_t queues);
+/* It has left a client's queue. */
 void shard_receipt_left(struct shard *s, const struct msg *m, uint64_t client, enum outcome outcome);
+/* Time is over: whoever still has it in the queue is late. */
+void shard_receipt_end(struct shard *s, uint64_t number);
+/* At the end of a turn: what was gathered is sent to the hub. */
+void shard_receipts_report(struct shard *s);
+/* At the end of all. */
+void shard_receipts_drop(struct shard *s);
 
 #endif

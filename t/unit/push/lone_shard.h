@@ -39,7 +39,7 @@ static inline void on_mail(void *arg, const void *letter)
 
 static inline void on_turn(void *arg)
 {
-    shard_on_turn(arg);
+    shard_receipts_report(arg);
     loop_stop(&loop);
 }
 
