@@ -10,7 +10,7 @@
 #include "base/units.h"
 
 enum {
-    SHORT_HEADER_MAX = 16, /* a number of so many digits does not overflow */
+    SHORT_HEADER_MAX = 11, /* a mark, 8 digits, CR LF */
     HEADER_ADDED_MAX = 23  /* a mark, 20 digits, CR LF */
 };
 
@@ -152,13 +152,18 @@ static enum resp_result parse_inline(struct resp_parser *parser, const uint8_t *
  * Returns the bytes taken, or 0 for any other. */
 static inline ssize_t read_short_header(const uint8_t *p, size_t len, char mark, uint64_t *out)
 {
-    uint64_t n = 0;
-    size_t at = 1;
     if (len < SHORT_HEADER_MAX || p[0] != (uint8_t)mark)
         return 0;
-    for (uint8_t digit; (digit = (uint8_t)(p[at] - '0')) <= 9 && at < SHORT_HEADER_MAX - 2; at++)
+    unsigned n = p[1] - (unsigned)'0';
+    unsigned digit;
+    size_t at = 2;
+    if (n > 9)
+        return 0;
+    while ((digit = p[at] - (unsigned)'0') <= 9 && at < SHORT_HEADER_MAX - 2) {
         n = n * 10 + digit;
-    if (at == 1 || memcmp(p + at, "\r\n", 2) != 0)
+        at++;
+    }
+    if (memcmp(p + at, "\r\n", 2) != 0)
         return 0;
     *out = n;
     return (ssize_t)at + 2;
