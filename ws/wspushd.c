@@ -34,8 +34,8 @@ static const char default_config[] = "/etc/wspush/wspush.conf";
 
 /* A thread: its loop and its shard. */
 struct worker {
-    pthread_t thread;
     struct loop loop;
+    pthread_t thread;
     struct shard shard;
 };
 
