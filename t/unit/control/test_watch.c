@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "control/session.h"
+#include "control/dispatch.h"
 
 static struct loop loop;
 static struct hub hub;
@@ -168,6 +168,16 @@ START_TEST(the_hub_is_asked)
 END_TEST
 
 /* While parts of one reply come, what comes unasked is kept behind it. */
+static void expect_written(int which, const char *text)
+{
+    char got[500];
+    session(which)->io.ops->flush(&loop, &session(which)->io);
+    ssize_t n = read(ends[which], got, sizeof got - 1);
+    ck_assert_int_gt(n, 0);
+    got[n] = '\0';
+    ck_assert_str_eq(got, text);
+}
+
 START_TEST(between_replies)
 {
     begin();
@@ -178,13 +188,28 @@ START_TEST(between_replies)
     session(ONE)->in_exec = false;
     pushed("t", "b"); /* and keeps its order */
     expect_out(ONE, "");
-    session(ONE)->io.ops->flush(&loop, &session(ONE)->io);
-    char got[200];
-    ssize_t n = read(ends[ONE], got, sizeof got - 1);
-    ck_assert_int_gt(n, 0);
-    got[n] = '\0';
-    ck_assert_str_eq(
-        got, "*3\r\n$7\r\nmessage\r\n$1\r\nt\r\n$1\r\na\r\n*3\r\n$7\r\nmessage\r\n$1\r\nt\r\n$1\r\nb\r\n");
+    expect_written(ONE, "*3\r\n$7\r\nmessage\r\n$1\r\nt\r\n$1\r\na\r\n"
+                        "*3\r\n$7\r\nmessage\r\n$1\r\nt\r\n$1\r\nb\r\n");
+    end();
+}
+END_TEST
+
+/* The confirmation waits for a reply that is late, and what comes unasked for the confirmation. */
+START_TEST(behind_a_late_reply)
+{
+    static const struct resp_request subscribe = {2, {{"SUBSCRIBE", 9}, {"t", 1}}};
+    struct reply reply;
+    begin();
+    struct asker asker = session_asks(session(ONE), FORM_COUNT);
+    ck_assert_ptr_nonnull(session_expects(session(ONE)));
+    dispatch(session(ONE), &subscribe);
+    pushed("t", "a");
+    expect_out(ONE, "");
+    ck_assert(session_answer(&control, asker, &reply));
+    resp_add_int(reply.to, 1);
+    session_answered(&reply);
+    expect_written(ONE, ":1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nt\r\n:1\r\n"
+                        "*3\r\n$7\r\nmessage\r\n$1\r\nt\r\n$1\r\na\r\n");
     end();
 }
 END_TEST
@@ -218,6 +243,7 @@ int main(void)
     tcase_add_test(tc, who_gets_what);
     tcase_add_test(tc, the_hub_is_asked);
     tcase_add_test(tc, between_replies);
+    tcase_add_test(tc, behind_a_late_reply);
     tcase_add_test(tc, room);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
