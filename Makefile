@@ -297,6 +297,10 @@ $(BUILD)/t/bench/receive: $(BUILD)/obj/t/bench/receive.o $(call room,wire) $(cal
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_worker)
+$(BUILD)/t/bench/gather: $(BUILD)/obj/t/bench/gather.o $(BUILD)/obj/t/bench/must.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^
 $(BUILD)/t/bench/idle: $(BUILD)/obj/t/bench/idle.o $(SYSTEM_LIB) $(call room,base)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -306,11 +310,15 @@ bench-receive: ## how fast clients' bytes become messages, beside plain wslay
 	@conf/install-deps.sh build
 	@$(MAKE) --no-print-directory -j2 $(BUILD)/t/bench/receive
 	@$(BUILD)/t/bench/receive $(ROUNDS)
+bench-gather: ## several frames in one system call: by writev, or copied together
+	@conf/install-deps.sh build
+	@$(MAKE) --no-print-directory $(BUILD)/t/bench/gather
+	@$(BUILD)/t/bench/gather $(ROUNDS)
 bench-idle: ## bytes of heap of an idle client, with and without deflate
 	@conf/install-deps.sh build check
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/t/bench/idle
 	@WSPUSH_BUILD=$(BUILD) $(BUILD)/t/bench/idle
-.PHONY: bench-receive bench-idle
+.PHONY: bench-receive bench-gather bench-idle
 
 include conf/install.mk
 

@@ -917,8 +917,8 @@ START_TEST(example_site_works)
 {
     struct http_stub *app = http_stub_new(HTTP_STUB_HTTP, "127.0.0.1:0", PLAIN_OK "appl");
     char *text = site_read_file("conf/nginx/example-site.conf", NULL);
-    text = swap(text, "    listen 80;\n", "    listen 127.0.0.1:@PORT@;\n");
-    text = swap(text, "    listen [::]:80;\n", "");
+    text = swap(text, "    listen 80 backlog=4096;\n", "    listen 127.0.0.1:@PORT@ backlog=4096;\n");
+    text = swap(text, "    listen [::]:80 backlog=4096;\n", "");
     text = swap(text, "127.0.0.1:3000", http_stub_address(app));
     text = swap(text, "/var/www/example.com", "@DIR@/www");
     text = swap(text, "/var/log/nginx/", "");

@@ -14,7 +14,7 @@ int64_t clock_wall_ms(void);
  * 24 days of `now`, moment_ms() gives them back. Never 0, which says that there is none. */
 static inline uint32_t moment_of(int64_t ms)
 {
-    return (uint32_t)ms ? (uint32_t)ms : 1;
+    return (uint32_t)ms ? (uint32_t)ms : UINT32_MAX; /* a millisecond ago */
 }
 static inline int64_t moment_ms(uint32_t moment, int64_t now)
 {

@@ -49,9 +49,8 @@ static const uint8_t kinds[256] = {
     ['?'] = ODD,           ['@'] = ODD, [0x7f ... 0xff] = ODD,
 };
 
-/* Whether a look at each byte tells that nothing is wrong, as it does for nearly all names: ASCII, in which
- * no
- * '.' is next to a '/', and neither begins or ends it. */
+/* Whether a look at each byte tells that nothing is wrong, as it does for nearly all names: ASCII, no '.' is
+ * next to a '/', and neither begins or ends it. */
 static bool is_plain(const uint8_t *p, size_t len)
 {
     uint8_t before = DIVIDES;

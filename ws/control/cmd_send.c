@@ -35,15 +35,9 @@ static bool parse_options(struct session *s, const struct resp_request *r, struc
     return true;
 }
 
-/* Whether the payload may go to the target; false after an error reply. */
-static bool payload_ok(struct session *s, const struct target *target, const struct resp_arg *payload,
-                       bool binary)
+/* Whether the payload is what it is said to be; false after an error reply. */
+static bool payload_ok(struct session *s, const struct resp_arg *payload, bool binary)
 {
-    uint64_t limit = hub_message_limit(s->control->hub, target);
-    if (payload->len > limit) {
-        resp_add_error(session_reply(s), "TOOBIG limit %llu", (unsigned long long)limit);
-        return false;
-    }
     ptrdiff_t bad = binary ? -1 : utf8_check(payload->data, payload->len);
     if (bad >= 0)
         resp_add_error(session_reply(s),
@@ -56,7 +50,7 @@ static void send_to(struct session *s, const struct resp_request *r, enum reply_
 {
     struct target target;
     const struct resp_arg *payload = &r->argv[2];
-    if (!arg_target(s, &r->argv[1], &target) || !payload_ok(s, &target, payload, options->binary))
+    if (!arg_target(s, &r->argv[1], &target) || !payload_ok(s, payload, options->binary))
         return;
     struct sending sending = {.binary = options->binary,
                               .payload = payload->data,
@@ -67,6 +61,9 @@ static void send_to(struct session *s, const struct resp_request *r, enum reply_
     enum hub_answer answer = hub_send(s->control->hub, &target, &sending);
     if (answer == HUB_NO_TARGET) {
         reply_no_target(s, &r->argv[1]);
+    } else if (answer == HUB_TOO_BIG) {
+        resp_add_error(session_reply(s), "TOOBIG limit %llu",
+                       (unsigned long long)hub_message_limit(s->control->hub, &target));
     } else if (answer == HUB_NO_MEMORY) {
         resp_add_error(session_reply(s), "BUSY out of memory");
     } else {

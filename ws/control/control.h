@@ -16,6 +16,13 @@
 
 struct session;
 
+/* A command's name as it was last sent: whoever sends one often spells it alike. */
+struct spelling {
+    const struct command *command; /* NULL: none yet */
+    size_t len;
+    char name[16];
+};
+
 struct control {
     struct loop *loop;
     struct hub *hub;
@@ -26,6 +33,7 @@ struct control {
     uint64_t sessions_total;
     uint64_t commands_total;
     uint64_t faults_total;
+    struct spelling last_name;
     size_t bulk_max; /* the largest message limit that any channel has or had */
     int64_t started; /* monotonic milliseconds */
     struct watch watch;

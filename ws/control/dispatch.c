@@ -39,13 +39,26 @@ void dispatch_each(void (*visit)(void *arg, const struct command *command), void
             visit(arg, c);
 }
 
-static const struct command *find_row(const struct resp_arg *name)
+static const struct command *search_row(const struct resp_arg *name)
 {
     for (size_t i = 0; i < FAMILIES; i++)
         for (const struct command *c = families[i]; c->name; c++)
             if (arg_is(name, c->name))
                 return c;
     return NULL;
+}
+
+static const struct command *find_row(const struct session *s, const struct resp_arg *name)
+{
+    struct spelling *last = &s->control->last_name;
+    if (last->command && name->len == last->len && memcmp(name->data, last->name, name->len) == 0)
+        return last->command;
+    const struct command *c = search_row(name);
+    if (c && name->len <= sizeof last->name) {
+        *last = (struct spelling){c, name->len, {0}};
+        memcpy(last->name, name->data, name->len);
+    }
+    return c;
 }
 
 void reply_usage(struct session *s, const char *usage)
@@ -56,7 +69,7 @@ void reply_usage(struct session *s, const char *usage)
 const struct command *dispatch_find(struct session *s, const struct resp_request *r)
 {
     char text[SHOWN_MAX * 4];
-    const struct command *c = find_row(&r->argv[0]);
+    const struct command *c = find_row(s, &r->argv[0]);
     if (!c) {
         resp_add_error(session_reply(s),
                        "ERR unknown command '%s'; PUBLISH and WS.SEND send, COMMAND lists all",
@@ -82,7 +95,7 @@ void dispatch_run(struct session *s, const struct command *command, const struct
 
 bool dispatch_publishes(const struct session *s, const struct resp_request *r)
 {
-    const struct command *c = find_row(&r->argv[0]);
+    const struct command *c = find_row(s, &r->argv[0]);
     return c && c->flags & COMMAND_PUBLISHES && (!s->in_multi || c->flags & COMMAND_AT_ONCE);
 }
 
@@ -149,6 +162,10 @@ void dispatch(struct session *s, const struct resp_request *r)
 bool arg_target(struct session *s, const struct resp_arg *arg, struct target *out)
 {
     char text[SHOWN_MAX * 4];
+    if (hub_knows(s->control->hub, arg->data, arg->len)) {
+        *out = (struct target){.kind = TARGET_CHANNEL, .channel = arg->data, .channel_len = arg->len};
+        return true;
+    }
     const char *fault = target_parse(arg->data, arg->len, out);
     if (fault)
         resp_add_error(session_reply(s), "BADNAME '%s': %s", shown(text, arg), fault);

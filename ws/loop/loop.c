@@ -263,7 +263,7 @@ void loop_run(struct loop *loop)
         wait_and_dispatch(loop);
         work_mail(loop);
         timers_run(&loop->timers, loop->now);
-        wake_others(loop); /* they work while we write */
+        wake_others(loop); /* they work while we flush */
         if (loop->before_flush)
             loop->before_flush(loop->before_flush_arg);
         flush_all(loop);

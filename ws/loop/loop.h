@@ -47,17 +47,17 @@ struct io {
 enum { LOOPS_MAX = 64 };
 
 struct loop {
+    struct mailbox mail;
     int epoll_fd;
+    uint32_t last_gen; /* as many have been taken up */
     struct io **slots; /* by descriptor */
     size_t slot_count;
-    uint32_t last_gen; /* as many have been taken up */
-    struct mailbox mail;
     struct mailbox *to_wake[LOOPS_MAX]; /* who got letters in this turn and may be asleep */
     unsigned to_wake_count;
+    unsigned turns;
     struct timers timers;
     int64_t now;   /* clock_mono_ms() of this turn */
-    size_t worked; /* bytes that handlers have made of what they read in this turn, by their own count */
-    unsigned turns;
+    size_t worked; /* bytes that handlers have made of what they read in this turn, by their count */
     uint64_t accepts_put_off; /* times that there was no descriptor left for who came */
     struct tidy tidy;
     struct timer tidy_timer; /* set when something was reaped */

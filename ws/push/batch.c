@@ -5,7 +5,7 @@
 
 #include "push/shard.h"
 
-/* With more channels than this in a turn, the oldest leave before its end: memory is bounded. */
+/* With more channels than this in a turn the others go by the queues: memory is bounded. */
 enum { BATCHES_MAX = 64 };
 
 static struct batch *batch_of(const struct shard *s, uint32_t channel)
@@ -64,7 +64,7 @@ void batch_settle_all(struct shard *s)
 void batch_catch_up(struct conn *c)
 {
     const struct batch *b = batch_of(c->shard, c->channel);
-    if (b)
+    if (b && !c->too_slow) /* who loses what waits gets nothing behind the gap */
         push_each(c, b);
 }
 
@@ -79,7 +79,7 @@ void batch_flush_all(struct shard *s)
 static struct batch *begin(struct shard *s, uint32_t channel)
 {
     if (s->batch_count == BATCHES_MAX)
-        end(s, oldest(s), conn_push_batch);
+        return NULL;
     struct batch *b = s->spare_batch ? s->spare_batch : malloc(sizeof *b);
     if (!b)
         return NULL;

@@ -1,7 +1,7 @@
 /*
  * What was published to one channel in a turn. It is gathered as the bytes that go out, and leaves before the
- * flush in one send for each subscriber who has nothing else waiting: no reference is taken and no queue
- * touched. Everybody else, and whoever cannot take all of it, gets the messages in the queue.
+ * flush in one send for each subscriber who has nothing else waiting: no reference is taken for it and no
+ * queue touched. Everybody else, and whoever cannot take all of it, gets the messages in the queue.
  *
  * Order is that of a queue: before anything else is queued behind what a batch holds, its messages go to the
  * queues, by batch_settle() for a whole channel, by batch_catch_up() for one client.
@@ -31,14 +31,15 @@ struct batch {
     uint8_t bytes[BATCH_BYTES]; /* their frames */
 };
 
-/* Takes a message for the channel's subscribers on this shard; false: it is too large, or has only one, and
- * the caller sends it to each. Full batches leave at once. */
+/* Takes a message for the channel's subscribers on this shard, with a reference. False: it is too large, they
+ * are fewer than two, there are too many batches, or there is no memory; the channel then has no batch, and
+ * the caller sends the message to each. Full batches leave at once. */
 bool batch_add(struct shard *s, uint32_t channel, struct msg *m);
 /* What the channel's batch holds goes to the queues of its subscribers. */
 void batch_settle(struct shard *s, uint32_t channel);
 void batch_settle_all(struct shard *s);
-/* What the batch of its channel holds goes to its queue now; the client is about to become nobody's
- * recipient. */
+/* What the batch of its channel holds goes to its queue now, which may end it; the client is about to become
+ * nobody's recipient. */
 void batch_catch_up(struct conn *c);
 /* All leave. At the end of each turn, before the flush. */
 void batch_flush_all(struct shard *s);

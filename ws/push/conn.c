@@ -233,6 +233,8 @@ void conn_close(struct conn *c, unsigned code, struct msg *close_frame)
     if (c->state != CONN_OPEN || c->io.reaping)
         return;
     batch_catch_up(c);
+    if (c->state != CONN_OPEN || c->io.reaping) /* that was too much for it */
+        return;
     c->state = CONN_CLOSING;
     c->close_code = (uint16_t)code;
     c->end_at = moment_of(c->shard->loop->now + c->config->close_timeout);

@@ -10,6 +10,27 @@
 #include "push/conn.h"
 #include "push/shard.h"
 
+/* So much of what was published has been written. */
+static void count_sent(struct conn *c, uint32_t messages)
+{
+    c->msgs_out += messages;
+    c->spoken = moment_of(c->shard->loop->now);
+}
+
+/* One or several writes took so many bytes. */
+static void count_written(struct conn *c, unsigned calls, size_t bytes)
+{
+    c->bytes_out += bytes;
+    stats_add(&c->shard->stats, STAT_writes, calls);
+    stats_add(&c->shard->stats, STAT_bytes_out, bytes);
+}
+
+/* The peer is gone. */
+static void drop_broken(struct conn *c)
+{
+    conn_drop(c, c->close_received ? c->close_code : 1006);
+}
+
 static void on_left(void *arg, const struct msg *m, bool written)
 {
     struct conn *c = arg;
@@ -20,24 +41,20 @@ static void on_left(void *arg, const struct msg *m, bool written)
                            written       ? OUTCOME_HANDED
                            : c->too_slow ? OUTCOME_DROPPED
                                          : OUTCOME_CLOSED);
-    if (written && (m->opcode == WEBSOCKET_TEXT || m->opcode == WEBSOCKET_BINARY)) {
-        c->msgs_out++;
-        c->spoken = moment_of(c->shard->loop->now);
-    }
+    if (written && (m->opcode == WEBSOCKET_TEXT || m->opcode == WEBSOCKET_BINARY))
+        count_sent(c, 1);
 }
 
 static void write_queue(struct conn *c)
 {
     unsigned calls = 0;
     ssize_t n = outq_write(&c->out, c->io.fd, on_left, c, &calls);
-    stats_add(&c->shard->stats, STAT_writes, calls);
+    count_written(c, calls, n > 0 ? (size_t)n : 0);
     if (n < 0) {
-        conn_drop(c, c->close_received ? c->close_code : 1006);
+        drop_broken(c);
         return;
     }
     shard_count_out(c->shard, -n);
-    c->bytes_out += (uint64_t)n;
-    stats_add(&c->shard->stats, STAT_bytes_out, (uint64_t)n);
     if (c->out.bytes <= c->config->out_slow)
         c->slow_since = 0;
 }
@@ -196,26 +213,22 @@ static uint32_t queue_rest(struct conn *c, const struct batch *b, size_t done)
 
 void conn_push_batch(struct conn *c, const struct batch *b)
 {
-    struct stats *stats = &c->shard->stats;
     if (!takes_at_once(c, b)) {
         for (uint32_t i = 0; i < b->count; i++)
             conn_push(c, b->msgs[i]);
         return;
     }
     ssize_t n = send(c->io.fd, b->bytes, b->len, MSG_NOSIGNAL);
-    stats_add(stats, STAT_writes, 1);
-    stats_add(stats, STAT_deliveries, b->count);
+    size_t sent = n > 0 ? (size_t)n : 0;
+    count_written(c, 1, sent);
+    stats_add(&c->shard->stats, STAT_deliveries, b->count);
     if (n < 0 && errno != EAGAIN && errno != EINTR) {
-        conn_drop(c, 1006);
+        drop_broken(c);
         return;
     }
-    size_t sent = n > 0 ? (size_t)n : 0;
     uint32_t out = sent == b->len ? b->count : queue_rest(c, b, sent);
-    c->msgs_out += out;
-    c->bytes_out += sent;
-    stats_add(stats, STAT_bytes_out, sent);
     if (out)
-        c->spoken = moment_of(c->shard->loop->now);
+        count_sent(c, out);
 }
 
 void conn_drop_queue(struct conn *c)

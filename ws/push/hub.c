@@ -87,6 +87,7 @@ static const struct channel_config *config_of(const struct hub *h, const char *n
 struct place *hub_find_place(struct hub *h, const char *name, size_t len)
 {
     struct place *place = &h->recent;
+    h->publishing = NULL;
     HASH_VALUE(name, len, place->hash);
     HASH_FIND_BYHASHVALUE(hh, h->channels, name, len, place->hash, place->channel);
     place->config = place->channel ? place->channel->config : config_of(h, name, len);
@@ -248,7 +249,8 @@ static void deliver(struct hub *h, const struct channel *ch, struct msg *m)
 static void on_published(void *arg, const struct publication *p, struct msg_id id, const char *fault)
 {
     struct hub *h = arg;
-    const struct channel *ch = hub_find_channel(h, p->channel, p->channel_len);
+    const struct channel *ch =
+        p == h->publishing ? h->recent.channel : hub_find_channel(h, p->channel, p->channel_len);
     uint64_t recipients = ch ? ch->subscribers : 0;
     if (!fault && recipients) {
         if (p->receipt_timeout) {
@@ -296,6 +298,8 @@ static enum hub_answer send_to_channel(struct hub *h, const struct target *targe
                                        const struct sending *sending)
 {
     const struct place *place = hub_place(h, target->channel, target->channel_len);
+    if (sending->len > place->config->message_limit)
+        return HUB_TOO_BIG;
     struct publication p = {.channel = target->channel,
                             .channel_len = target->channel_len,
                             .hash = place->hash,
@@ -307,7 +311,9 @@ static enum hub_answer send_to_channel(struct hub *h, const struct target *targe
         if (!p.msg)
             return HUB_NO_MEMORY;
     }
+    h->publishing = &p;
     publish(h, &p);
+    h->publishing = NULL;
     msg_unref(p.msg);
     return HUB_OK;
 }
@@ -322,6 +328,8 @@ enum hub_answer hub_send(struct hub *h, const struct target *target, const struc
             return HUB_NO_TARGET;
         c = hub_find_client(h, target->client);
     }
+    if (sending->len > (c ? c->channel->config : &h->config->channel)->message_limit)
+        return HUB_TOO_BIG;
     bool one = c && !c->gone;
     uint64_t recipients = target->kind == TARGET_ALL ? h->client_count : one;
     struct msg *m = recipients ? make_message(h, sending) : NULL;

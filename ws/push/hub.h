@@ -112,9 +112,10 @@ struct hub {
     const struct engine_ops *engine_ops;
     struct engine *engine;
     struct hub_up up;
-    unsigned watched;         /* kinds of sights that up.seen is told; the upper side sets it */
-    struct channel *channels; /* by name */
-    struct place recent;      /* the one that was found last: it is asked for again and again */
+    unsigned watched;                     /* kinds of sights that up.seen is told; the upper side sets it */
+    struct channel *channels;             /* by name */
+    struct place recent;                  /* the one that was found last: it is asked for again and again */
+    const struct publication *publishing; /* to `recent`, by the call that runs; NULL: not so */
     struct channel **by_number;
     uint32_t number_count;
     uint32_t *free_numbers;
@@ -141,12 +142,13 @@ void hub_on_mail(struct hub *h, const struct mail *mail);
 void hub_measure(struct hub *h);
 
 /* What a question about a target can be answered with. */
-enum hub_answer { HUB_OK, HUB_NONE, HUB_CLOSED, HUB_NO_TARGET, HUB_NO_MEMORY };
+enum hub_answer { HUB_OK, HUB_NONE, HUB_CLOSED, HUB_NO_TARGET, HUB_TOO_BIG, HUB_NO_MEMORY };
 
 /* How many bytes a message to this target may have. */
 uint64_t hub_message_limit(struct hub *h, const struct target *target);
 /* Publishes to a channel, by way of the engine, or sends to @client: or @all, past it: no id. HUB_OK:
- * up.published or up.receipt answers, perhaps before this returns. HUB_NO_TARGET: such a client never was. */
+ * up.published or up.receipt answers, perhaps before this returns. HUB_NO_TARGET: such a client never was.
+ * HUB_TOO_BIG: it is over hub_message_limit(). */
 enum hub_answer hub_send(struct hub *h, const struct target *target, const struct sending *sending);
 /* Asks clients to close; up.closed answers with how many closing handshakes began. `reason` is UTF-8 of at
  * most 123 bytes. */
@@ -180,10 +182,14 @@ void hub_put_back(struct hub *h, struct inbox_msg *take_m);
 /* What is known about a channel's name, of at most CHANNEL_NAME_MAX bytes; until the next call, or until a
  * channel comes or goes. */
 struct place *hub_find_place(struct hub *h, const char *name, size_t len);
+/* Whether this is the name that was looked for last: then it is a channel's, and nothing has to be judged. */
+static inline bool hub_knows(const struct hub *h, const char *name, size_t len)
+{
+    return len && h->recent.name_len == len && memcmp(h->recent.name, name, len) == 0;
+}
 static inline struct place *hub_place(struct hub *h, const char *name, size_t len)
 {
-    bool known = h->recent.name_len == len && memcmp(h->recent.name, name, len) == 0;
-    return known ? &h->recent : hub_find_place(h, name, len);
+    return hub_knows(h, name, len) ? &h->recent : hub_find_place(h, name, len);
 }
 static inline struct channel *hub_find_channel(struct hub *h, const char *name, size_t len)
 {

@@ -96,6 +96,8 @@ void shard_unsubscribe(struct shard *s, struct conn *c)
     last->channel_index = c->channel_index;
     c->channel = NO_CHANNEL;
     if (ch->count == 0) {
+        if (ch->batch) /* all have left or were settled before anybody leaves */
+            abort();
         tally_change(TALLY_subscriptions, ch->cap * sizeof(struct conn *), 0);
         free(ch->subscribers);
         shared_name_unref(ch->name);
@@ -395,6 +397,7 @@ void shard_on_mail(struct shard *s, const struct mail *mail)
 
 void shard_close_all(struct shard *s)
 {
+    batch_settle_all(s); /* of letters that came after the last turn */
     for (size_t fd = 0; fd < s->loop->slot_count; fd++) {
         struct io *io = s->loop->slots[fd];
         if (conn_of(io))

@@ -2,7 +2,7 @@
  * WebSocket frames (RFC 6455 section 5) as pure functions over bytes; the only user of wslay. One codec a
  * thread; a connection at rest holds nothing here. wslay's frame layer writes the headers. Reading is this
  * module's: each byte is unmasked once, where the kernel has put it, and each violation is met at its very
- * byte and gets its own code.
+ * byte (a length at its last one) and gets its own code.
  */
 #ifndef WSPUSH_WIRE_WEBSOCKET_H
 #define WSPUSH_WIRE_WEBSOCKET_H

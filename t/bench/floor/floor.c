@@ -113,6 +113,21 @@ static void publish(const char *payload, size_t len)
         write_frames();
 }
 
+/* Writes `:N` and the line's end; returns its length. */
+static size_t add_count(char *to, size_t n)
+{
+    char digits[20];
+    size_t left = sizeof digits;
+    do
+        digits[--left] = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    size_t len = sizeof digits - left;
+    to[0] = ':';
+    memcpy(to + 1, digits + left, len);
+    memcpy(to + 1 + len, "\r\n", 2);
+    return len + 3;
+}
+
 static void read_control(int fd)
 {
     static char in[READ_SIZE], out[READ_SIZE];
@@ -128,7 +143,7 @@ static void read_control(int fd)
     in_len += (size_t)n;
     while ((taken = command_take(in + done, in_len - done, &payload, &len)) > 0) {
         publish(payload, len);
-        out_len += (size_t)snprintf(out + out_len, sizeof out - out_len, ":%zu\r\n", client_count);
+        out_len += add_count(out + out_len, client_count);
         done += taken;
     }
     in_len -= done;

@@ -3,6 +3,7 @@
 #include "lone_shard.h"
 
 #include "../random.h"
+#include "base/clock.h"
 
 static const struct mail to_channel = {.scope = SCOPE_CHANNEL, .channel = CHANNEL};
 static const struct mail to_all = {.scope = SCOPE_ALL};
@@ -235,7 +236,7 @@ START_TEST(lists_tell_of_it)
 }
 END_TEST
 
-/* More channels than there are batches: the oldest leave early. */
+/* More channels than there are batches: the rest go by the queues. */
 START_TEST(many_channels)
 {
     enum { CHANNELS = 100 };
@@ -245,10 +246,12 @@ START_TEST(many_channels)
     for (uint32_t i = 0; i < CHANNELS; i++)
         for (int k = 0; k < 2; k++)
             fds[i][k] = join_on(&asked, i);
+    uint64_t before = writes();
     for (int round = 0; round < 2; round++)
         for (uint32_t i = 0; i < CHANNELS; i++)
             publish((struct mail){.scope = SCOPE_CHANNEL, .channel = i}, round ? "2" : "1");
     turn();
+    ck_assert_uint_eq(writes(), before + 2 * CHANNELS); /* in batch or queue, the two leave together */
     for (uint32_t i = 0; i < CHANNELS; i++) {
         for (int k = 0; k < 2; k++) {
             expect_bytes(fds[i][k],
@@ -295,6 +298,184 @@ START_TEST(compressed_for_some)
     ck_assert_uint_eq(stats_get(&shard.stats, STAT_deliveries_compressed), 1);
     close(plain);
     close(fd);
+}
+END_TEST
+
+/* ---- slow clients ---- */
+
+/* What a client has got: numbered messages of one length, then a close. */
+struct got {
+    unsigned count;
+    bool without_gap;
+    unsigned closes;
+    unsigned code; /* of the first */
+};
+
+enum { NUMBERED = 1000 };
+
+static void publish_numbered(unsigned number)
+{
+    char text[NUMBERED + 1];
+    memset(text, 'x', NUMBERED);
+    snprintf(text, 6, "%05u", number);
+    text[5] = 'x';
+    text[NUMBERED] = '\0';
+    publish(to_channel, text);
+}
+
+static struct got read_numbered(int fd)
+{
+    static uint8_t bytes[1 << 20];
+    struct got got = {.without_gap = true};
+    size_t len = 0;
+    for (int quiet = 0; quiet < 20; turn()) {
+        ssize_t n = recv(fd, bytes + len, sizeof bytes - len, 0);
+        quiet = n > 0 ? 0 : quiet + 1;
+        len += n > 0 ? (size_t)n : 0;
+    }
+    for (const uint8_t *p = bytes; p < bytes + len;) {
+        if (p[0] == 0x88) {
+            got.code = got.closes++ ? got.code : (unsigned)p[2] << 8 | p[3];
+            p += 2 + p[1];
+        } else {
+            ck_assert(p[0] == 0x81 && p[1] == 126 && got.closes == 0);
+            got.without_gap &= strtoul((const char *)p + 4, NULL, 10) == got.count++;
+            p += 4 + NUMBERED;
+        }
+    }
+    return got;
+}
+
+static void read_away(int fd)
+{
+    static char bytes[1 << 20];
+    while (recv(fd, bytes, sizeof bytes, 0) > 0)
+        ;
+}
+
+/* Fills the queue of one who does not read, while `reader` does. Returns how many messages were published. */
+static unsigned fill_queue(int reader, size_t bytes)
+{
+    unsigned n = 0;
+    while (atomic_load(&shard.out_bytes) < bytes) {
+        publish_numbered(n++);
+        turn();
+        read_away(reader);
+    }
+    return n;
+}
+
+static void close_client(const struct mail *asked)
+{
+    post((struct mail){.kind = MAIL_CLOSE,
+                       .scope = SCOPE_CLIENT,
+                       .conn = asked->conn,
+                       .value = 1000,
+                       .ptr = msg_new_close(ws, 1000, "")});
+}
+
+/* What a batch holds is too much for one who is told to go: it ends for being slow, once, and gets nothing
+ * behind what it lost. */
+START_TEST(too_much_to_catch_up_with)
+{
+    struct mail asked[2];
+    config->channel.out_limit = config->channel.out_slow = 8192;
+    int one = join(&asked[0]);
+    int other = join(&asked[1]);
+    unsigned n = fill_queue(other, 7000);
+    for (int i = 0; i < 4; i++)
+        publish_numbered(n++);
+    close_client(&asked[0]);
+    turn();
+    hear(MAIL_CLOSED);
+    struct got got = read_numbered(one);
+    ck_assert(got.without_gap && got.count < n);
+    ck_assert_uint_eq(got.closes, 1);
+    ck_assert_uint_eq(got.code, 1013);
+    ck_assert_uint_eq(hear(MAIL_GONE).value, 1013);
+    close(one);
+    close(other);
+}
+END_TEST
+
+/* One message that is over the bound by itself, begun, and a close behind the next. */
+START_TEST(closed_within_a_large_message)
+{
+    struct mail asked[2];
+    config->channel.out_limit = config->channel.out_slow = 8192;
+    int one = join(&asked[0]);
+    int other = join(&asked[1]);
+    deliver(200000, 0);
+    turn();
+    publish(to_channel, "bye");
+    close_client(&asked[0]);
+    turn();
+    hear(MAIL_CLOSED);
+    hear(MAIL_GONE); /* neither of them reads */
+    hear(MAIL_GONE);
+    close(one);
+    close(other);
+}
+END_TEST
+
+/* It becomes slow by time in a turn that brings more. */
+START_TEST(slow_in_a_turn_with_a_batch)
+{
+    struct mail asked;
+    config->channel.out_slow = 1024;
+    config->channel.slow_after = 20;
+    int one = join(&asked);
+    int other = join(&asked);
+    unsigned n = fill_queue(other, 5000);
+    while (clock_mono_ms() <= loop.now + 20)
+        usleep(1000);
+    publish_numbered(n++);
+    turn();
+    struct got got = read_numbered(one);
+    ck_assert(got.without_gap && got.count < n);
+    ck_assert_uint_eq(got.closes, 1);
+    ck_assert_uint_eq(got.code, 1013);
+    ck_assert_uint_eq(hear(MAIL_GONE).value, 1013);
+    close(one);
+    close(other);
+}
+END_TEST
+
+/* `slow = drop`: what a batch brings too much pushes out the oldest. */
+START_TEST(dropped_for_a_batch)
+{
+    struct mail asked[2];
+    config->channel.out_limit = config->channel.out_slow = 8192;
+    config->channel.slow = SLOW_DROP;
+    int one = join(&asked[0]);
+    int other = join(&asked[1]);
+    unsigned n = fill_queue(other, 7000);
+    for (int i = 0; i < 4; i++)
+        publish_numbered(n++);
+    turn();
+    uint64_t dropped = stats_get(&shard.stats, STAT_slow_dropped);
+    ck_assert_uint_gt(dropped, 0);
+    struct got got = read_numbered(one);
+    ck_assert_uint_eq(got.count, n - dropped);
+    ck_assert_uint_eq(got.closes, 0);
+    close(one);
+    close(other);
+}
+END_TEST
+
+/* Letters that come after the last turn: nothing of them is left behind. */
+START_TEST(ended_with_a_batch)
+{
+    struct mail asked;
+    int one = join(&asked);
+    int other = join(&asked);
+    const void *letters;
+    publish(to_channel, "left behind");
+    ck_assert_uint_eq(mailbox_take(&loop.mail, &letters), 1);
+    shard_on_mail(&shard, letters);
+    ck_assert_uint_eq(shard.batch_count, 1);
+    close(one);
+    close(other);
 }
 END_TEST
 
@@ -392,6 +573,11 @@ int main(void)
     tcase_add_test(tc, lists_tell_of_it);
     tcase_add_test(tc, many_channels);
     tcase_add_test(tc, compressed_for_some);
+    tcase_add_test(tc, too_much_to_catch_up_with);
+    tcase_add_test(tc, closed_within_a_large_message);
+    tcase_add_test(tc, slow_in_a_turn_with_a_batch);
+    tcase_add_test(tc, dropped_for_a_batch);
+    tcase_add_test(tc, ended_with_a_batch);
     tcase_add_test(tc, in_any_order);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
