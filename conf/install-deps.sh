@@ -9,7 +9,7 @@ packages() {
     run) echo nginx ;;
     check) echo nginx check libsubunit-dev ;;
     memcheck) echo valgrind ;;
-    interop) echo nodejs npm redis-tools python3 python3-websockets python3-autobahn python3-redis libwebsockets-dev chromium ;;
+    interop) echo nodejs npm redis-tools python3 python3-websockets python3-autobahn python3-redis php-cli php-redis libwebsockets-dev chromium ;;
     browser) echo nodejs npm chromium ;;
     compose) echo docker.io docker-compose iptables iproute2 debootstrap python3 python3-websockets python3-yaml ;;
     deb) echo build-essential dpkg-dev debhelper ;;

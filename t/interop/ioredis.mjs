@@ -101,6 +101,45 @@ checkWith("call: WS.WAIT with a timeout, WS.READ, WS.COUNT, WS.LIST, WS.CLOSE", 
     equal(await redis.call("WS.WAIT", `@client:${got[0]}`, "TIMEOUT", 9000), ["closed"]);
   }));
 
+for (const protocol of [2, 3]) {
+  checkWith(`RESP${protocol}: subscribe and psubscribe, to channels, @in: and @events:, and their opposites`, {}, (redis) =>
+    withRedis({ protocol }, async (watcher) => {
+      const channel = `io6-${protocol}`;
+      const heard = [];
+      const hear = (name, text) => heard.push([name, name.startsWith("@") ? JSON.parse(text) : text]);
+      watcher.on("message", hear);
+      watcher.on("pmessage", (pattern, name, text) => hear(name, text));
+      equal(await watcher.subscribe(channel, `@in:${channel}`), 2);
+      equal(await watcher.psubscribe(`${channel}/*`, `@events:${channel}`), 4);
+      await withBrowser(channel, async (page) => {
+        equal(await redis.publish(channel, "hello"), 1);
+        equal(await redis.publish(`${channel}/a`, "by pattern"), 0);
+        page.ws.send("answer");
+        await until(() => heard.length === 4, "what was watched");
+        await page.close(1000);
+      });
+      await until(() => heard.length === 5, "the close");
+      equal(heard.map(([name, what]) => [name, what.event ?? what.data ?? what]), [
+        [`@events:${channel}`, "open"], [channel, "hello"], [`${channel}/a`, "by pattern"], [`@in:${channel}`, "answer"],
+        [`@events:${channel}`, "close"],
+      ]);
+      equal(await redis.pubsub("NUMSUB", channel), [channel, 1]);
+      equal(await watcher.unsubscribe(channel, `@in:${channel}`), 2);
+      equal(await watcher.punsubscribe(), 0);
+      equal(await watcher.ping(), "PONG");
+    }));
+}
+
+checkWith("monitor(): commands without what they send", {}, async (redis) => {
+  const monitor = await within(redis.monitor(), "OK");
+  const seen = [];
+  monitor.on("monitor", (time, words) => seen.push(words));
+  equal(await redis.publish("io8", "secret"), 0);
+  await until(() => seen.some((words) => words[1] === "io8"), "the command");
+  equal(seen.find((words) => words[1] === "io8"), ["publish", "io8", "(6 bytes)"]);
+  monitor.disconnect();
+});
+
 checkWith("ping, echo, info, client, a connection's name", { connectionName: "io" }, async (redis) => {
   equal([await redis.ping(), await redis.ping("you"), await redis.echo("hello")], ["PONG", "you", "hello"]);
   equal((await redis.info()).includes("redis_version:7.0.0"), true);

@@ -89,6 +89,38 @@ for (const RESP of [3, 2]) {
       equal(await client.sendCommand(["WS.WAIT", `@client:${got[0]}`, "TIMEOUT", "9000"]), ["closed"]);
     }));
 
+  both("subscribe and pSubscribe, to channels, @in: and @events:, and their opposites", (client, channel) =>
+    withClient({ RESP }, async (watcher) => {
+      const heard = [];
+      const hear = (text, name) => heard.push([name, name.startsWith("@") ? JSON.parse(text) : text]);
+      await watcher.subscribe([channel, `@in:${channel}`], hear);
+      await watcher.pSubscribe([`${channel}/*`, `@events:${channel}`], hear);
+      await withBrowser(channel, async (page) => {
+        equal(await client.publish(channel, "hello"), 1);
+        equal(await client.publish(`${channel}/a`, "by pattern"), 0);
+        page.ws.send("answer");
+        await until(() => heard.length === 4, "what was watched");
+        await page.close(1000);
+      });
+      await until(() => heard.length === 5, "the close");
+      const { client: name } = heard[0][1];
+      equal(heard.map(([where, what]) => [where, typeof what === "string" ? what : { ...what, time: 0 }]), [
+        [`@events:${channel}`, { event: "open", client: name, time: 0 }],
+        [channel, "hello"],
+        [`${channel}/a`, "by pattern"],
+        [`@in:${channel}`, { client: name, type: "text", data: "answer", time: 0 }],
+        [`@events:${channel}`, { event: "close", client: name, code: 1000, time: 0 }],
+      ]);
+      if (RESP === 3)
+        equal(await watcher.publish(channel, "and everything else goes on"), 0);
+      equal({ ...await client.pubSubNumSub([channel]) }, { [channel]: 1 });
+      equal(await client.pubSubChannels(`${channel}*`), [channel]);
+      await watcher.unsubscribe();
+      await watcher.pUnsubscribe();
+      equal({ ...await client.pubSubNumSub([channel]) }, { [channel]: 0 });
+      equal(String(await watcher.ping()), "PONG"); // in RESP2 it gives a Buffer after a subscription
+    }));
+
   both("ping, echo, info, clientId, clientInfo, a name", async (client) => {
     equal([await client.ping(), await client.ping("you"), await client.echo("hello")], ["PONG", "you", "hello"]);
     const info = await client.info();

@@ -1,5 +1,6 @@
 """redis-py as Debian has it, blocking and asyncio, on the control socket."""
 import asyncio
+import json
 import signal
 
 import redis
@@ -194,6 +195,53 @@ async def _():
             equal((await waiting)[3], b"answer")
     finally:
         await r.close(close_connection_pool=True)
+
+
+@check("pubsub(): subscribe, psubscribe, handlers, unsubscribe, and the health check's PING meanwhile")
+async def _():
+    with connect(decode_responses=True, health_check_interval=1) as r:
+        handled = []
+        p = r.pubsub()
+        p.subscribe("pr12", "@in:pr12")
+        p.psubscribe(**{"pr12/*": handled.append})
+
+        async def heard():
+            return await until(lambda: p.get_message(timeout=0.1), "a message")  # None is an answered PING, too
+
+        equal([(m["type"], m["channel"], m["data"]) for m in [await heard() for _ in range(3)]],
+              [("subscribe", "pr12", 1), ("subscribe", "@in:pr12", 2), ("psubscribe", "pr12/*", 3)])
+        async with browser("pr12") as ws:
+            equal(await apart(r.publish, "pr12", "hello"), 1)
+            equal(await heard(), {"type": "message", "pattern": None, "channel": "pr12", "data": "hello"})
+            await ws.send("answer")
+            said = await heard()
+            equal((said["channel"], json.loads(said["data"])["data"]), ("@in:pr12", "answer"))
+        equal(r.publish("pr12/a", "by pattern"), 0)
+        await until(lambda: p.get_message(timeout=0.1) is None and handled, "the handler's call")
+        equal([(m["pattern"], m["channel"], m["data"]) for m in handled], [("pr12/*", "pr12/a", "by pattern")])
+        p.connection.next_health_check = 0
+        equal(r.publish("pr12", "before"), 0)
+        p.check_health()
+        equal(r.publish("pr12", "after"), 0)
+        texts = []
+        await until(lambda: texts.append((p.get_message(timeout=0.1) or {}).get("data")) or "after" in texts, "the messages")
+        equal([text for text in texts if text], ["before", "after"])
+        equal(r.pubsub_numsub("pr12"), [("pr12", 1)])
+        equal((r.pubsub_channels("pr12*"), r.pubsub_numpat() >= 1), (["pr12"], True))
+        p.unsubscribe()
+        p.punsubscribe()
+        left = [await heard() for _ in range(3)]
+        equal((sorted(m["channel"] for m in left), left[-1]["data"]), (["@in:pr12", "pr12", "pr12/*"], 0))
+        p.close()
+
+
+@check("monitor()")
+async def _():
+    with connect(decode_responses=True) as r:
+        with r.monitor() as m:
+            equal(r.publish("pr13", "secret"), 0)
+            seen = await apart(m.next_command)
+            equal((seen["command"], seen["client_type"], seen["db"]), ("PUBLISH pr13 (6 bytes)", "unix", 0))
 
 
 main(f"python3-redis {redis.__version__}")

@@ -1,5 +1,6 @@
 """redis-cli, as people and scripts use it, on the control socket."""
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
@@ -194,6 +195,64 @@ async def _():
 
 async def _is(coroutine, expected):
     return await coroutine == expected
+
+
+@contextlib.asynccontextmanager
+async def watching(*args):
+    """redis-cli with a command that goes on; gives a function for its next line."""
+    process = await asyncio.create_subprocess_exec(
+        "redis-cli", "-s", CONTROL, *args, stdout=asyncio.subprocess.PIPE
+    )
+
+    async def line():
+        return (await asyncio.wait_for(process.stdout.readline(), 10)).decode().rstrip("\n")
+
+    try:
+        yield line
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@check("SUBSCRIBE and PSUBSCRIBE go on and print what comes, in RESP2 and RESP3")
+async def _():
+    for proto in "-2", "-3":
+        async with watching(proto, "SUBSCRIBE", "rc15", "@in:rc15") as line:
+            equal([await line() for _ in range(6)], ["subscribe", "rc15", "1", "subscribe", "@in:rc15", "2"])
+            async with browser("rc15") as ws:
+                equal(await cli("PUBLISH", "rc15", "hello"), "1\n")
+                equal([await line() for _ in range(3)], ["message", "rc15", "hello"])
+                await ws.send("answer")
+                equal([await line() for _ in range(2)], ["message", "@in:rc15"])
+                said = json.loads(await line())
+                equal((said["type"], said["data"], said["client"][0]), ("text", "answer", "c"))
+        async with watching(proto, "PSUBSCRIBE", "rc15/*", "@events:rc15/**") as line:
+            equal([await line() for _ in range(6)], ["psubscribe", "rc15/*", "1", "psubscribe", "@events:rc15/**", "2"])
+            equal(await cli("PUBLISH", "rc15/a", "hello"), "0\n")
+            equal([await line() for _ in range(4)], ["pmessage", "rc15/*", "rc15/a", "hello"])
+            async with browser("rc15/a"):
+                equal([await line() for _ in range(3)], ["pmessage", "@events:rc15/**", "@events:rc15/a"])
+                equal(json.loads(await line())["event"], "open")
+            equal([await line() for _ in range(3)], ["pmessage", "@events:rc15/**", "@events:rc15/a"])
+            closed = json.loads(await line())
+            equal((closed["event"], closed["code"]), ("close", 1000))
+
+
+@check("MONITOR prints commands, without what they send")
+async def _():
+    async with watching("MONITOR") as line:
+        equal(await line(), "OK")
+        equal(await cli("PUBLISH", "rc16", "secret"), "0\n")
+        seen = await line()
+        equal(re.fullmatch(r'\d+\.\d{6} \[0 unix:id=\d+\] "PUBLISH" "rc16" "\(6 bytes\)"', seen) is not None, True, seen)
+
+
+@check("PUBSUB")
+async def _():
+    async with watching("SUBSCRIBE", "rc17") as line:
+        equal([await line() for _ in range(3)], ["subscribe", "rc17", "1"])
+        equal(await cli("PUBSUB", "CHANNELS", "rc1?"), "rc17\n")
+        equal(await cli("PUBSUB", "NUMSUB", "rc17", "rc18"), "rc17\n1\nrc18\n0\n")
 
 
 @check("CLIENT and COMMAND")

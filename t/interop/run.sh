@@ -1,6 +1,6 @@
 #!/bin/sh
 # run.sh BUILD runs other people's clients against the programs in BUILD, from the root of the repository: redis-cli, the
-# Redis libraries of npm and of Debian's Python, curl, and the table of WebSocket clients (table.py), Chromium among them.
+# Redis libraries of npm and of Debian's Python and PHP, curl, and the table of WebSocket clients (table.py), Chromium among them.
 # The site is conf/run.sh's, on a free port.
 #
 # One line a check, and "N passed, N failed" at the end; the status is 1 if one failed or a client did not come to its end.
@@ -131,6 +131,7 @@ done
 for client_program in node-redis ioredis; do
     run_client node $here/$client_program.mjs
 done
+run_client php $here/php-redis.php
 
 # ---- what is left of the site ----
 if [ -n "$worker" ] && [ "$(worker_pid)" = "$worker" ]; then

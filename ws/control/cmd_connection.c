@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "control/dispatch.h"
+#include "control/watch.h"
 
 static void reply_ok(struct session *s)
 {
@@ -87,10 +88,16 @@ static void run_hello(struct session *s, const struct resp_request *r)
 
 static void run_ping(struct session *s, const struct resp_request *r)
 {
-    if (r->argc == 2)
-        resp_add_bulk(session_reply(s), r->argv[1].data, r->argv[1].len);
-    else
-        resp_add_simple(session_reply(s), "PONG");
+    struct buf *out = session_reply(s);
+    if (s->subscription_count && s->proto < 3) { /* as everything that a subscriber gets: an array */
+        resp_add_array(out, 2);
+        resp_add_text(out, "pong");
+        resp_add_bulk(out, r->argc == 2 ? r->argv[1].data : "", r->argc == 2 ? r->argv[1].len : 0);
+    } else if (r->argc == 2) {
+        resp_add_bulk(out, r->argv[1].data, r->argv[1].len);
+    } else {
+        resp_add_simple(out, "PONG");
+    }
 }
 
 static void run_echo(struct session *s, const struct resp_request *r)
@@ -109,6 +116,7 @@ static void run_reset(struct session *s, const struct resp_request *r)
 {
     (void)r;
     session_reset_multi(s);
+    watch_forget(s);
     s->proto = 2;
     s->name[0] = '\0';
     resp_add_simple(session_reply(s), "RESET");
@@ -168,10 +176,12 @@ static void run_command(struct session *s, const struct resp_request *r)
 static void add_session(struct buf *out, const struct session *s)
 {
     buf_addf(out,
-             "id=%llu name=%s lib-name=%s age=%lld pid=%d uid=%u resp=%d multi=%d qbuf=%zu obl=%zu cmd=%s\n",
+             "id=%llu name=%s lib-name=%s age=%lld pid=%d uid=%u resp=%d sub=%u multi=%d qbuf=%zu obl=%zu "
+             "cmd=%s\n",
              (unsigned long long)s->number, s->name, s->library,
              (long long)(clock_mono_ms() - s->since) / 1000, (int)s->pid, (unsigned)s->uid, s->proto,
-             s->in_multi ? s->queued_count : -1, s->in.len, s->out.len - s->out_sent, s->last_command);
+             (unsigned)s->subscription_count, s->in_multi ? s->queued_count : -1, s->in.len,
+             s->out.len - s->out_sent, s->last_command);
 }
 
 static void client_list(struct session *s)
@@ -249,13 +259,13 @@ static void run_client(struct session *s, const struct resp_request *r)
 }
 
 const struct command commands_connection[] = {
-    {"hello", 1, 7, "HELLO [2|3] [SETNAME name]", run_hello, COMMAND_AT_ONCE},
-    {"ping", 1, 2, "PING [message]", run_ping, 0},
+    {"hello", 1, 7, "HELLO [2|3] [SETNAME name]", run_hello, COMMAND_AT_ONCE | COMMAND_SECRET},
+    {"ping", 1, 2, "PING [message]", run_ping, COMMAND_WATCHING},
     {"echo", 2, 2, "ECHO message", run_echo, 0},
-    {"quit", 1, 1, "QUIT", run_quit, COMMAND_AT_ONCE},
-    {"reset", 1, 1, "RESET", run_reset, COMMAND_AT_ONCE},
+    {"quit", 1, 1, "QUIT", run_quit, COMMAND_AT_ONCE | COMMAND_WATCHING},
+    {"reset", 1, 1, "RESET", run_reset, COMMAND_AT_ONCE | COMMAND_WATCHING},
     {"select", 2, 2, "SELECT 0", run_select, 0},
-    {"auth", 2, 3, "AUTH [user] password", run_auth, COMMAND_AT_ONCE},
+    {"auth", 2, 3, "AUTH [user] password", run_auth, COMMAND_AT_ONCE | COMMAND_SECRET},
     {"command", 1, RESP_ARGS_MAX, "COMMAND [COUNT|DOCS]", run_command, 0},
     {"client", 2, 4, "CLIENT ID|INFO|LIST|GETNAME|SETNAME|SETINFO|KILL", run_client, 0},
     {0},

@@ -68,6 +68,8 @@ static void add_stats(struct buf *out, const struct control *c)
 #define STAT(name, help) buf_addf(out, #name ":%llu\r\n", (unsigned long long)sum(c->hub, STAT_##name));
 #include "push/stats.def"
 #undef STAT
+    buf_addf(out, "pubsub_channels:%u\r\npubsub_patterns:%u\r\nwatchers_dropped:%llu\r\n",
+             watch_names(&c->watch), watch_patterns(&c->watch), (unsigned long long)c->watch.dropped);
 }
 
 static void add_cpu(struct buf *out, const struct control *c)

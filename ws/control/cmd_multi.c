@@ -67,8 +67,7 @@ static void run_exec(struct session *s, const struct resp_request *r)
         run_queued(s, &s->queued[i]);
     s->in_exec = false;
     session_reset_multi(s);
-    if (!list_empty(&s->slots)) /* of which the last commands' may come late */
-        session_wait_briefly(s, LIST_ENTRY(s->slots.prev, struct slot, link));
+    session_wait_for_all(s); /* of the last commands some may come late */
 }
 
 const struct command commands_multi[] = {

@@ -55,6 +55,7 @@ int control_init(struct control *c, struct loop *loop, struct hub *hub, int list
 {
     *c = (struct control){.loop = loop, .hub = hub, .started = clock_mono_ms()};
     list_init(&c->sessions);
+    list_init(&c->watch.monitors);
     control_configure(c);
     c->acceptor = (struct acceptor){.what = "an operator", .on_accept = on_accept, .arg = c};
     return acceptor_start(&c->acceptor, loop, listen_fd);
@@ -146,5 +147,6 @@ static void on_listed(void *arg, struct asker asker, struct client_rows *const *
 
 struct hub_up control_up(struct control *c)
 {
-    return (struct hub_up){c, on_published, on_receipt, on_message, on_wait_over, on_closed, on_listed};
+    return (struct hub_up){c,         on_published, on_receipt, on_message, on_wait_over,
+                           on_closed, on_listed,    watch_see};
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "control/watch.h"
 #include "loop/acceptor.h"
 #include "loop/loop.h"
 #include "push/hub.h"
@@ -35,6 +36,7 @@ struct control {
     struct spelling last_name;
     size_t bulk_max; /* the largest message limit that any channel has or had */
     int64_t started; /* monotonic milliseconds */
+    struct watch watch;
 };
 
 /* Begins to accept. 0, or -1 with errno. `hub` gets its struct hub_up from control_up(). */

@@ -6,12 +6,13 @@
 #include "base/log.h"
 #include "base/name.h"
 #include "base/units.h"
+#include "control/monitor.h"
 
-enum { FAMILIES = 7, SHOWN_MAX = 64 };
+enum { FAMILIES = 8, SHOWN_MAX = 64 };
 
 static const struct command *const families[FAMILIES] = {
     commands_send,       commands_inbox, commands_clients, commands_refused,
-    commands_connection, commands_info,  commands_multi};
+    commands_connection, commands_info,  commands_multi,   commands_watch};
 
 bool arg_is(const struct resp_arg *arg, const char *word)
 {
@@ -87,6 +88,8 @@ void dispatch_run(struct session *s, const struct command *command, const struct
 {
     s->control->commands_total++;
     s->last_command = command->name;
+    if (!list_empty(&s->control->watch.monitors))
+        monitor_show(s, command, r);
     command->run(s, r);
 }
 
@@ -126,11 +129,28 @@ static void queue_or_refuse(struct session *s, const struct resp_request *r)
     queue(s, r);
 }
 
+/* In RESP2 a reply can't be told from what comes unasked; among the lines of MONITOR never. */
+static bool is_out_of_place(const struct session *s, const struct command *c)
+{
+    return s->watches && !(c->flags & COMMAND_WATCHING) && (s->proto < 3 || list_linked(&s->monitoring));
+}
+
+static void refuse_out_of_place(struct session *s, const struct command *c)
+{
+    resp_add_error(
+        session_reply(s),
+        "ERR Can't execute '%s': only (P)SUBSCRIBE / (P)UNSUBSCRIBE / PING / QUIT / RESET are allowed "
+        "in this context",
+        c->name);
+}
+
 void dispatch(struct session *s, const struct resp_request *r)
 {
     const struct command *c = dispatch_find(s, r);
     if (!c)
         s->multi_faulty |= s->in_multi;
+    else if (is_out_of_place(s, c))
+        refuse_out_of_place(s, c);
     else if (s->in_multi && !(c->flags & COMMAND_AT_ONCE))
         queue_or_refuse(s, r);
     else

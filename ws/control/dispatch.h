@@ -8,8 +8,10 @@
 #include "wire/resp.h"
 
 enum command_flags {
-    COMMAND_AT_ONCE = 1,  /* runs within MULTI too */
-    COMMAND_PUBLISHES = 2 /* puts messages into clients' queues */
+    COMMAND_AT_ONCE = 1,   /* runs within MULTI too */
+    COMMAND_PUBLISHES = 2, /* puts messages into clients' queues; its third word is what it sends */
+    COMMAND_WATCHING = 4,  /* may be given by who watches, in RESP2 too */
+    COMMAND_SECRET = 8     /* its arguments are not shown to others */
 };
 
 struct command {
@@ -29,6 +31,7 @@ extern const struct command commands_send[];
 extern const struct command commands_inbox[];
 extern const struct command commands_clients[];
 extern const struct command commands_refused[];
+extern const struct command commands_watch[];
 
 /* Runs a request, or queues it within MULTI. */
 void dispatch(struct session *s, const struct resp_request *r);

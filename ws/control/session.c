@@ -8,9 +8,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/dispatch.h"
+#include "control/watch.h"
 
 /* Unread output above which no further request is run, and unfinished input above which none is awaited. */
 enum { OUT_MARK = 1 << 20, IN_SLACK = 128 * 1024 };
+
+/* Unread output, of what came unasked, above which a watcher is dropped. It may be this and one message. */
+enum { UNREAD_MAX = 4 << 20 };
 
 static void on_event(struct loop *loop, struct io *io, uint32_t events);
 static void flush(struct loop *loop, struct io *io);
@@ -50,6 +54,8 @@ void session_adopt(struct control *c, int fd)
     s->last_command = "";
     list_init(&s->slots);
     list_init(&s->handed);
+    list_init(&s->subscriptions);
+    list_init(&s->monitoring);
     list_append(&c->sessions, &s->all);
     c->session_count++;
     read_credentials(s);
@@ -88,10 +94,12 @@ void session_free(struct session *s)
     if (s->waiting_for)
         hub_cancel_wait(c->hub, waiting);
     put_all_back(s);
+    watch_forget(s);
     session_reset_multi(s);
     resp_parser_fini(&s->parser);
     buf_fini(&s->in);
     buf_fini(&s->out);
+    buf_fini(&s->pushes);
     list_remove(&s->all);
     c->session_count--;
     close(fd);
@@ -229,6 +237,12 @@ void session_wait_for(struct session *s, const struct slot *slot)
 void session_wait_briefly(struct session *s, const struct slot *slot)
 {
     wait_for(s, slot, true);
+}
+
+void session_wait_for_all(struct session *s)
+{
+    if (!list_empty(&s->slots))
+        session_wait_briefly(s, LIST_ENTRY(s->slots.prev, struct slot, link));
 }
 
 void session_reset_multi(struct session *s)
@@ -397,6 +411,7 @@ static void write_out(struct session *s)
     confirm_written(s);
     if (s->out_sent == s->out.len) {
         s->out_sent = 0;
+        s->pushed = s->pushes.len;
         if (s->out.cap > IN_SLACK)
             buf_fini(&s->out);
         else
@@ -405,6 +420,50 @@ static void write_out(struct session *s)
         buf_consume(&s->out, s->out_sent);
         s->out_sent = 0;
     }
+}
+
+/* ---- what comes unasked ---- */
+
+/* Replies to EXEC are parts of one; and who subscribes is told so first. */
+static bool is_between_replies(const struct session *s)
+{
+    return !s->in_exec && !(s->waiting_for && s->waits_briefly);
+}
+
+static void release_pushes(struct session *s)
+{
+    if (s->pushes.len == 0 || !is_between_replies(s))
+        return;
+    buf_add(&s->out, s->pushes.data, s->pushes.len);
+    s->out.failed |= s->pushes.failed;
+    buf_fini(&s->pushes);
+}
+
+/* An operator that has yet to read a long reply is no slow watcher. */
+static bool does_not_read(const struct session *s)
+{
+    return s->pushed > UNREAD_MAX && s->out.len - s->out_sent + s->pushes.len > UNREAD_MAX;
+}
+
+static void drop_watcher(struct session *s)
+{
+    log_peer("operator %llu (pid %d, uid %u) does not read what it watches: closed",
+             (unsigned long long)s->number, (int)s->pid, (unsigned)s->uid);
+    s->control->watch.dropped++;
+    loop_want_reap(s->control->loop, &s->io);
+}
+
+struct buf *session_push(struct session *s, size_t size)
+{
+    if (does_not_read(s) && !s->io.reaping)
+        write_out(s);
+    if (does_not_read(s) && !s->io.reaping)
+        drop_watcher(s);
+    if (s->io.reaping || s->closing)
+        return NULL;
+    s->pushed += size;
+    loop_want_flush(s->control->loop, &s->io);
+    return s->pushes.len == 0 && is_between_replies(s) ? &s->out : &s->pushes;
 }
 
 /* Whether the operator has nothing more to get. */
@@ -417,6 +476,7 @@ static bool is_over(const struct session *s)
 static void flush(struct loop *loop, struct io *io)
 {
     struct session *s = session_of(io);
+    release_pushes(s);
     if (buf_failed(&s->out)) {
         loop_want_reap(loop, io);
         return;

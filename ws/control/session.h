@@ -78,6 +78,12 @@ struct session {
     bool held;            /* the next request publishes, and too much is queued for that */
     bool gone;            /* the peer reads nothing more; what it wrote still counts */
     struct list handed;
+    struct buf pushes; /* what comes unasked, while it would come between the parts of a reply */
+    size_t pushed;     /* bytes that came unasked since all was written */
+    struct list subscriptions;
+    uint32_t subscription_count;
+    struct list monitoring; /* in the ring of those who watch commands */
+    bool watches;           /* any of this */
     bool eof;
     bool closing; /* ends when its output is written */
     /* MULTI */
@@ -110,8 +116,16 @@ void session_answered(const struct reply *reply);
 void session_wait_for(struct session *s, const struct slot *slot);
 /* The same for what the worker's own threads will answer at once. */
 void session_wait_briefly(struct session *s, const struct slot *slot);
+/* The same for all replies so far. */
+void session_wait_for_all(struct session *s);
 /* A message goes out with this reply, to which nothing more is added. */
 void session_hand_over(const struct reply *reply, struct inbox_msg *take_m);
 void session_reset_multi(struct session *s);
+
+/* ---- what comes unasked ---- */
+
+/* Where to add something whole of about `size` bytes that is no reply. NULL if this operator gets nothing
+ * more: it ends, or it did not read what came before, and is dropped. */
+struct buf *session_push(struct session *s, size_t size);
 
 #endif

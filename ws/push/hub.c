@@ -54,6 +54,27 @@ static void post_message(struct hub *h, uint32_t shard, struct mail mail, struct
     hub_post(h, shard, mail);
 }
 
+/* ---- who watches ---- */
+
+/* Out of the way of those whom nobody watches. */
+#define SELDOM __attribute__((cold, noinline))
+
+SELDOM static void show(const struct hub *h, struct sight sight, const struct shared_name *channel)
+{
+    sight.channel = channel->text;
+    sight.channel_len = channel->len;
+    if (h->watched & sight.kind)
+        h->up.seen(h->up.arg, &sight);
+}
+
+SELDOM static void show_pushed(const struct hub *h, const struct publication *p)
+{
+    const struct sight sight = {
+        .kind = SIGHT_PUSHED, .channel = p->channel, .channel_len = p->channel_len, .msg = p->msg};
+    if (h->watched & SIGHT_PUSHED && p->msg)
+        h->up.seen(h->up.arg, &sight);
+}
+
 /* ---- channels ---- */
 
 /* Channels that no section names get the top level's settings, even where clients of them are refused. */
@@ -155,6 +176,8 @@ static void on_register(struct hub *h, const struct mail *mail)
                            .channel = c->channel->number,
                            .ptr = shared_name_ref(c->channel->name)});
     shared_name_unref(name);
+    if (h->watched)
+        show(h, (struct sight){.kind = SIGHT_OPENED, .client = c->number}, c->channel->name);
 }
 
 void hub_release_client(struct hub *h, struct client *c)
@@ -181,6 +204,8 @@ static void on_gone(struct hub *h, const struct mail *mail)
         receipt_on_gone(r, mail->conn.shard, c->number, ch->number);
         hub_settle_receipt(h, r);
     }
+    if (h->watched)
+        show(h, (struct sight){.kind = SIGHT_CLOSED, .client = c->number, .code = mail->value}, ch->name);
     c->gone = true;
     ch->subscribers--;
     ch->per_shard[mail->conn.shard]--;
@@ -239,6 +264,8 @@ static void on_published(void *arg, const struct publication *p, struct msg_id i
         }
         deliver(h, ch, p->msg);
     }
+    if (h->watched && !fault)
+        show_pushed(h, p);
     if (fault || !recipients || !p->receipt_timeout)
         h->up.published(h->up.arg, p->asker, recipients, id, fault);
 }
@@ -278,7 +305,8 @@ static enum hub_answer send_to_channel(struct hub *h, const struct target *targe
                             .hash = place->hash,
                             .asker = sending->asker,
                             .receipt_timeout = sending->receipt_timeout};
-    if (h->engine_ops->keeps_messages || (place->channel && place->channel->subscribers)) {
+    if (h->engine_ops->keeps_messages || (place->channel && place->channel->subscribers) ||
+        h->watched & SIGHT_PUSHED) {
         p.msg = make_message(h, sending);
         if (!p.msg)
             return HUB_NO_MEMORY;
@@ -337,6 +365,8 @@ static void on_inbound(struct hub *h, const struct mail *mail)
         msg_unref(m);
         return;
     }
+    if (h->watched)
+        show(h, (struct sight){.kind = SIGHT_SAID, .client = c->number, .msg = m}, c->channel->name);
     if (c->channel->config->inbound == INBOUND_PUBLISH) {
         const struct shared_name *name = c->channel->name;
         struct publication p = {.channel = name->text,

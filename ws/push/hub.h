@@ -61,6 +61,19 @@ struct sending {
     int64_t receipt_timeout; /* milliseconds; 0: no receipt is wanted */
 };
 
+/* What passes by, one bit each: so kinds of them are a number. */
+enum sight_kind { SIGHT_PUSHED = 1, SIGHT_SAID = 2, SIGHT_OPENED = 4, SIGHT_CLOSED = 8 };
+
+/* Valid during the call that tells of it. */
+struct sight {
+    enum sight_kind kind;
+    const char *channel;
+    size_t channel_len;
+    const struct msg *msg; /* what was pushed to the channel, or said by a client */
+    uint64_t client;       /* 0 for what was pushed */
+    unsigned code;         /* of what is closed; 1006: without a closing handshake */
+};
+
 struct question;
 
 enum { SHARDS_MAX = 64 }; /* as the option `threads` has it */
@@ -78,6 +91,8 @@ struct hub_up {
     void (*closed)(void *arg, struct asker asker, uint64_t count);
     /* The rows of all shards; freed afterwards. */
     void (*listed)(void *arg, struct asker asker, struct client_rows *const *rows, size_t count);
+    /* Something that is in `watched` has happened; of a channel, in its order. */
+    void (*seen)(void *arg, const struct sight *sight);
 };
 
 struct hub {
@@ -97,6 +112,7 @@ struct hub {
     const struct engine_ops *engine_ops;
     struct engine *engine;
     struct hub_up up;
+    unsigned watched;                     /* kinds of sights that up.seen is told; the upper side sets it */
     struct channel *channels;             /* by name */
     struct place recent;                  /* the one that was found last: it is asked for again and again */
     const struct publication *publishing; /* to `recent`, by the call that runs; NULL: not so */

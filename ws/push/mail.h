@@ -29,7 +29,7 @@ enum mail_kind {
     MAIL_DRAIN,       /* number: milliseconds */
     /* to the hub */
     MAIL_REGISTER,       /* ptr: struct shared_name; number: the client */
-    MAIL_GONE,           /* number: the client */
+    MAIL_GONE,           /* number: the client; value: the close code */
     MAIL_INBOUND,        /* number: the client; ptr: struct msg */
     MAIL_CLOSED,         /* number: the question; value: closing handshakes begun */
     MAIL_LISTED,         /* number: the question; ptr: struct client_rows */

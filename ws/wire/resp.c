@@ -367,3 +367,8 @@ void resp_add_map(struct buf *out, int proto, uint64_t pairs)
     else
         add_header(out, '*', pairs * 2);
 }
+
+void resp_add_push(struct buf *out, int proto, uint64_t count)
+{
+    add_header(out, proto >= 3 ? '>' : '*', count);
+}

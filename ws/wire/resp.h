@@ -67,5 +67,7 @@ void resp_add_null(struct buf *out, int proto);
 void resp_add_array(struct buf *out, uint64_t count);
 /* `pairs` fields with their values: a map in RESP3, a flat array in RESP2. */
 void resp_add_map(struct buf *out, int proto, uint64_t pairs);
+/* What comes unasked: a push in RESP3, an array in RESP2. */
+void resp_add_push(struct buf *out, int proto, uint64_t count);
 
 #endif
