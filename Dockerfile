@@ -10,7 +10,8 @@ COPY . .
 # As on any machine, without what only a compiler, a reader or systemd wants.
 RUN make -j"$(nproc)" BUILD=/build all library \
     && make BUILD=/build DESTDIR=/image PREFIX=/usr install \
-    && rm -rf /image/usr/include /image/usr/lib /image/usr/share/doc \
+    && rm -rf /image/usr/include /image/usr/lib /image/usr/share/doc /image/usr/share/man \
+        /image/usr/share/bash-completion \
     && strip /image/usr/sbin/* /image/usr/bin/* \
     && install -D -m 644 conf/docker/nginx.conf /image/etc/nginx/nginx.conf \
     && install -D -m 644 conf/docker/site.conf /image/etc/nginx/sites-enabled/wspush.conf \

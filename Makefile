@@ -228,7 +228,7 @@ check-dropin: ## the two includes in a copy of Debian's nginx configuration with
 	@$(MAKE) --no-print-directory -j2 all
 	@t/dropin/run.sh $(BUILD)
 
-check-docs: ## every command of README.md and docs/GUIDE.md
+check-docs: ## every command of README.md, docs/GUIDE.md and docs/man; completion
 	@conf/install-deps.sh build check docs
 	@$(MAKE) --no-print-directory -j2 all
 	@t/docs/run.sh $(BUILD)
@@ -323,7 +323,7 @@ bench-idle: ## bytes of heap of an idle client, with and without deflate
 include conf/install.mk
 
 # ---- run, lint, clean ------------------------------------------------------------------------------------------
-.PHONY: run install-deps lint layers clean help
+.PHONY: run install-deps lint layers man clean help
 run: ## install what is missing, build, and serve http://127.0.0.1:8080/test/ (PORT= moves it)
 	@conf/install-deps.sh build run
 	@$(MAKE) --no-print-directory -j2 all
@@ -335,7 +335,10 @@ install-deps: ## install every Debian package that a target may need
 layers: ## no room includes a room above it
 	@t/layers.sh
 
-lint: layers ## clang-format, clang-tidy, cppcheck, shellcheck
+man: all ## what docs/man says of commands, options, figures and functions, written anew from where they are
+	@docs/man/rows.py $(BUILD)
+
+lint: layers ## clang-format, clang-tidy, cppcheck, shellcheck, the manual pages
 	@conf/install-deps.sh build check lint
 	@t/lint.sh
 

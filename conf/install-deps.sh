@@ -19,9 +19,9 @@ packages() {
     bench) echo python3 binutils ;;
     peers) echo libnginx-mod-nchan nodejs npm ;;
     dropin) echo nginx php-fpm php-redis openssl curl iproute2 procps systemd python3 python3-websockets ;;
-    docs) echo nginx php-cli php-fpm php-redis nodejs npm redis-tools python3 python3-redis python3-websockets docker-compose curl openssl iproute2 procps ;;
+    docs) echo mandoc bash-completion nginx php-cli php-fpm php-redis nodejs npm redis-tools python3 python3-redis python3-websockets docker-compose curl openssl iproute2 procps ;;
     fuzz) echo clang libclang-rt-dev ;;
-    lint) echo binutils clang clang-format clang-tidy cppcheck shellcheck git ;;
+    lint) echo binutils clang clang-format clang-tidy cppcheck shellcheck git mandoc python3 ;;
     *)
         echo "install-deps: no group '$1' (build run check memcheck interop browser compose coverage guard bench peers deb package dropin docs fuzz lint)" >&2
         exit 2

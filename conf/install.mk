@@ -8,12 +8,15 @@ libdir      ?= $(PREFIX)/lib
 includedir  ?= $(PREFIX)/include
 datadir     ?= $(PREFIX)/share
 docdir      ?= $(datadir)/doc/wspush
+mandir      ?= $(datadir)/man
+completionsdir ?= $(datadir)/bash-completion/completions
 sysconfdir  ?= /etc
 nginxdir    ?= $(sysconfdir)/nginx
 unitdir     ?= $(PREFIX)/lib/systemd/system
 sysusersdir ?= $(PREFIX)/lib/sysusers.d
 tmpfilesdir ?= $(PREFIX)/lib/tmpfiles.d
-INSTALL_VARIABLES := DESTDIR PREFIX bindir sbindir libdir includedir datadir docdir sysconfdir nginxdir unitdir sysusersdir tmpfilesdir
+INSTALL_VARIABLES := DESTDIR PREFIX bindir sbindir libdir includedir datadir docdir mandir completionsdir sysconfdir nginxdir \
+    unitdir sysusersdir tmpfilesdir
 
 # libwspush is the client room and what it needs of the base room, position independent. The static one is a single object
 # with only wspush_* to be seen, so that no name of ours meets one of the program's.

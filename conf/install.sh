@@ -6,8 +6,8 @@
 set -eu
 verb=$1
 build=$2
-: "${PREFIX:?}" "${bindir:?}" "${sbindir:?}" "${libdir:?}" "${includedir:?}" "${datadir:?}" "${docdir:?}" "${sysconfdir:?}" \
-    "${nginxdir:?}" "${unitdir:?}" "${sysusersdir:?}" "${tmpfilesdir:?}" "${VERSION:?}" "${DESTDIR=}"
+: "${PREFIX:?}" "${bindir:?}" "${sbindir:?}" "${libdir:?}" "${includedir:?}" "${datadir:?}" "${docdir:?}" "${mandir:?}" \
+    "${completionsdir:?}" "${sysconfdir:?}" "${nginxdir:?}" "${unitdir:?}" "${sysusersdir:?}" "${tmpfilesdir:?}" "${VERSION:?}" "${DESTDIR=}"
 
 # One line a file: what it is, from, to.
 #   program, file   as it is, with mode 0755 or 0644
@@ -33,6 +33,14 @@ files() {
         echo "file $doc $docdir/$doc"
     done
     echo "text conf/nginx/example-site.conf $docdir/examples/example-site.conf"
+    for page in docs/man/*.[1-8]; do
+        echo "text $page $mandir/man${page##*.}/${page##*/}"
+    done
+    # It is found by the name of what is completed.
+    echo "file conf/completion/wsctl $completionsdir/wsctl"
+    for daemon in wspushd wspush-fcgi; do
+        echo "link wsctl $completionsdir/$daemon"
+    done
 
     echo "etc conf/wspush.conf $sysconfdir/wspush/wspush.conf"
     echo "etc conf/nginx/conf.d/wspush-http.conf $nginxdir/conf.d/wspush-http.conf"
@@ -50,7 +58,7 @@ files() {
 # The file with this installation's paths.
 with_paths() {
     sed -e "s|/usr/share/doc/wspush/|$docdir/|g" -e "s|/usr/share/wspush/|$datadir/wspush/|g" -e "s|/usr/sbin/|$sbindir/|g" \
-        -e "s|/etc/wspush/|$sysconfdir/wspush/|g" -e "s|@PREFIX@|$PREFIX|" -e "s|@libdir@|$libdir|" \
+        -e "s|/etc/wspush/|$sysconfdir/wspush/|g" -e "s|/usr/share/bash-completion/completions/|$completionsdir/|g" -e "s|@PREFIX@|$PREFIX|" -e "s|@libdir@|$libdir|" \
         -e "s|@includedir@|$includedir|" -e "s|@VERSION@|$VERSION|" "$1"
 }
 

@@ -16,7 +16,7 @@ verdict() {
 }
 
 sources=$(git ls-files -co --exclude-standard 'ws/*.[ch]' 'fcgi/*.[ch]' 't/*.[ch]')
-scripts=$(git ls-files -co --exclude-standard '*.sh' .ci/run)
+scripts=$(git ls-files -co --exclude-standard '*.sh' .ci/run conf/completion)
 
 # shellcheck disable=SC2086 # a list
 clang-format --dry-run -Werror $sources
@@ -38,6 +38,14 @@ verdict clang-tidy
 
 make --no-print-directory build/wspushd >/dev/null && build/wspushd --options | diff -u conf/wspush.conf -
 verdict "conf/wspush.conf (build/wspushd --options >conf/wspush.conf)"
+
+make --no-print-directory all >/dev/null && docs/man/rows.py --check build
+verdict "docs/man (make man)"
+
+# Other pages of ours are found only where they are installed; rows.py looks for them.
+said=$(mandoc -T lint -W style docs/man/*.[1-8] | grep -v 'referenced manual not found')
+[ -z "$said" ] || { echo "$said" && false; }
+verdict mandoc
 
 make --no-print-directory all library >/dev/null &&
     t/hardening.sh build/wspushd build/wspush-fcgi build/wsctl build/libwspush.so.0

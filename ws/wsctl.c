@@ -34,6 +34,7 @@ const struct ctl_verb verb_help = {
     .name = "help",
     .args = "[COMMAND]",
     .help = "explain a command",
+    .example = "wsctl help send",
     .run = run_help,
 };
 

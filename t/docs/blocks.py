@@ -1,8 +1,10 @@
-"""The fenced blocks of a Markdown file, each with the marker that says how it is tested.
+"""The fenced blocks of a Markdown file, or the examples of a manual page, each with the marker that says how it is tested.
 
 A marker is a comment on the line before the fence, so that no reader sees it:
 
     <!-- test: site pages=chat/room1:2 hears=hello -->
+
+In a manual page it is `.\\" test: ...`, before a .Bd -literal; lang=c says what it is, if not sh.
 
 Its first word is the kind of test (run.py has the list), the rest are options `name=value`, quoted as in a shell.
 """
@@ -12,6 +14,7 @@ import re
 import shlex
 
 MARKER = re.compile(r"^<!-- test: (.*?) -->$")
+MARKER_MDOC = re.compile(r'^\.\\" test: (.*)$')
 FENCE = re.compile(r"^```(\S*)\s*$")
 
 
@@ -52,8 +55,39 @@ def without_comment(line):
     return line.strip()
 
 
+def plain(line):
+    """A line of an mdoc display as it is shown."""
+    return line.replace("\\&", "").replace("\\-", "-").replace("\\(aq", "'").replace("\\e", "\\")
+
+
+def read_mdoc(path):
+    """The displays of a page that have a marker, and all of its EXAMPLES."""
+    blocks, block, marker, section = [], None, "", ""
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().split("\n")
+    for number, line in enumerate(lines, 1):
+        found = MARKER_MDOC.match(line)
+        if line.startswith(".Sh "):
+            section = line[4:]
+        if found:
+            marker = found[1]
+        elif line.startswith(".Bd -literal") and (marker or section == "EXAMPLES"):
+            words = shlex.split(marker)
+            options = dict(word.split("=", 1) for word in words[1:])
+            block = Block(path, number, options.get("lang", "sh"), "", words[0] if words else "", options)
+            marker = ""
+        elif line == ".Ed" and block:
+            blocks.append(block)
+            block = None
+        elif block:
+            block.text += plain(line) + "\n"
+    return blocks
+
+
 def read(path):
     """All blocks of a file, in its order. A fence that is not closed is an error."""
+    if not str(path).endswith(".md"):
+        return read_mdoc(path)
     blocks = []
     block = None
     marker = ""

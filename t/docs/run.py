@@ -30,14 +30,16 @@ import sys
 import traceback
 
 import blocks
+import completion
 import elsewhere
 import machine
+import manuals
 import names
 import symptoms
 from machine import HOST, TOP, TREE, WORK, Failed
 from pages import Browser, until
 
-DOCUMENTS = ("docs/GUIDE.md", "README.md", "README.zh-CN.md")
+DOCUMENTS = ("docs/GUIDE.md", "README.md", "README.zh-CN.md", *manuals.PAGES)
 LINES_SHOWN = 40  # of a failure
 CODE = {"sh", "console", "python", "php", "js", "c", "nginx", "ini", "yaml", "conf"}
 RUNNERS = {"python": ("py", "python3"), "php": ("php", "php"), "js": ("mjs", "node")}
@@ -255,6 +257,8 @@ def main():
     every = [block for document in found.values() for block in document]
     suite.check("elsewhere.txt has no line that no document has", elsewhere.check_used, every)
     names.check_all(suite)
+    manuals.check_all(suite)
+    completion.check_all(suite)
     symptoms.check_all(suite)
     print(f"{suite.passed} passed, {suite.failed} failed")
     return 1 if suite.failed or not suite.passed else 0

@@ -34,7 +34,8 @@ echo '# A line that came with the next version.' | tee -a three/conf/wspush.conf
 check "make deb of version $next" make -C three deb
 cp three/build/wspush_${next}_"$arch".deb out/
 
-# `make install` with Debian's directories makes what is in the package; Debian's own three files come on top.
+# `make install` with Debian's directories makes what is in the package; Debian's own three files come on top, and manual pages
+# are compressed there.
 lib=/usr/lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH)
 tree() {
     make -s -C one PREFIX=/usr libdir="$lib" unitdir=/lib/systemd/system DESTDIR="$(pwd)/tree" "$1"
@@ -43,7 +44,7 @@ dpkg-deb --fsys-tarfile "out/wspush_${version}_$arch.deb" >package.tar
 check "make install, into DESTDIR" tree install
 of_package() {
     tar -tvf package.tar | awk '{ print $1, $6, $7, $8 }' | sed -e 's| \./| /|' -e 's/ *$//' | grep -v '^d' |
-        grep -v -e /doc/wspush/changelog.gz -e /doc/wspush/copyright -e /lintian/ | LC_ALL=C sort -k2
+        sed '/ \/usr\/share\/man\//s/\.gz$//' | grep -v -e /doc/wspush/changelog.gz -e /doc/wspush/copyright -e /lintian/ | LC_ALL=C sort -k2
 }
 of_tree() {
     find tree ! -type d -printf '%M /%P -> %l\n' | sed 's/ -> $//' | LC_ALL=C sort -k2
@@ -52,6 +53,7 @@ check "the same files with the same modes as in the package" same "$(of_tree)" "
 # Programs are stripped in the package, so they are compared by what they say.
 mkdir unpacked
 tar -C unpacked -xf package.tar
+gunzip unpacked/usr/share/man/man*/*.gz
 check "and the same contents" sh -c "cd tree && find . -type f ! -path '*bin/*' ! -name 'libwspush.*' -print0 |
     xargs -0 -n1 sh -c 'cmp \"\$0\" \"../unpacked/\$0\"'"
 check "the library's .pc too" cmp "tree$lib/pkgconfig/libwspush.pc" "unpacked$lib/pkgconfig/libwspush.pc"
@@ -70,4 +72,5 @@ check "make install PREFIX=/opt/wspush" make -s -C one PREFIX=/opt/wspush DESTDI
 check "no file speaks of Debian's directories" no grep -rEI '/usr/(share/wspush|sbin/ws)' opt/etc opt/opt/wspush/lib
 check "the units start what was installed" grep -q '^ExecStart=/opt/wspush/sbin/wspushd ' opt/opt/wspush/lib/systemd/system/wspushd.service
 page=$(sed -n 's/^ *alias \(.*\);/\1/p' opt/etc/nginx/snippets/wspush-server.conf | sort -u)test.html
+check "the manual pages name them" grep -q '^\.It Pa /opt/wspush/share/bash-completion/' opt/opt/wspush/share/man/man1/wsctl.1
 check "nginx finds the page where it was installed" [ -f "opt$page" ]

@@ -99,6 +99,7 @@ cp "$tmp"/build/home/builder/out/*.deb "$work/"
 deb=$(ls "$work/wspush_${version}_"*.deb)
 next=$(ls "$work"/wspush_*test_*.deb)
 check "lintian has no error" lintian --fail-on error --allow-root "$deb"
+check "and misses no manual page" no grep -E 'manual-page|groff-message|mandb' "$said"
 
 stage "readme, which ran meanwhile"
 wait $readme

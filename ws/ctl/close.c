@@ -58,6 +58,7 @@ const struct ctl_verb verb_close = {
     .help = "close the connections of a target",
     .more = "CODE is one of " CODES "; 1000 unless given. REASON has at most 123 bytes.\n"
             "The page's close event shows both.\n",
+    .example = "wsctl close test 4000 \"see you\"",
     .options = options,
     .run = run_close,
 };

@@ -294,6 +294,7 @@ const struct ctl_verb verb_console = {
             "works on a\n"
             "pipe too: a line of stdin is an answer. With --json messages are JSON lines and there is no "
             "prompt.\n",
+    .example = "wsctl console test",
     .options = options,
     .run = run_console,
 };

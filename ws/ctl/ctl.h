@@ -38,8 +38,9 @@ struct ctl;
 struct ctl_verb {
     const char *name;
     const char *args;
-    const char *help; /* one line */
-    const char *more; /* paragraphs, or NULL */
+    const char *help;    /* one line */
+    const char *more;    /* paragraphs, or NULL */
+    const char *example; /* one line; wsctl(1) has it among its EXAMPLES, which are run */
     const struct ctl_option *options;
     int (*run)(struct ctl *ctl);
 };

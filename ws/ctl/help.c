@@ -41,6 +41,8 @@ void ctl_help_verb(const struct ctl_verb *verb)
         printf("\n%s", verb->more);
     print_options("Options", verb->options);
     print_options("Options of every command", ctl_common_options);
+    if (verb->example)
+        printf("\nExample:\n  %s\n", verb->example);
     const char *arg = strstr(verb->args, "TARGET") ? targets : strstr(verb->args, "INBOX") ? inboxes : "";
     printf("\n%s%s%s", arg, *arg ? times : "", exits);
 }

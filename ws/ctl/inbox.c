@@ -139,6 +139,7 @@ const struct ctl_verb verb_wait = {
         "Prints the payload and a newline: as it is where stdout is a pipe or a file, with control bytes as\n"
         "\\xNN on a terminal. A message is handed out once. Exit status 4: none came in time; 5: the client\n"
         "is gone and its messages are out. A worker that goes meanwhile is looked for until TIME is over.\n",
+    .example = "wsctl wait --timeout 5m test",
     .options = wait_options,
     .run = run_wait,
 };
@@ -148,6 +149,7 @@ const struct ctl_verb verb_read = {
     .args = "INBOX",
     .help = "print the next message if one is waiting, else exit 1",
     .more = "Prints as wsctl wait does. Exit status 5: the client is gone and its messages are out.\n",
+    .example = "while wsctl read test; do :; done",
     .options = target_options,
     .run = run_read,
 };
@@ -156,6 +158,7 @@ const struct ctl_verb verb_count = {
     .name = "count",
     .args = "INBOX",
     .help = "print how many messages are waiting",
+    .example = "wsctl count test",
     .options = target_options,
     .run = run_count,
 };
@@ -164,6 +167,7 @@ const struct ctl_verb verb_has = {
     .name = "has",
     .args = "INBOX",
     .help = "exit 0 if a message is waiting, else 1",
+    .example = "wsctl has test && wsctl read test",
     .options = target_options,
     .run = run_has,
 };

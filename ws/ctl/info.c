@@ -113,6 +113,7 @@ const struct ctl_verb verb_info = {
     .args = "[SECTION]",
     .help = "print the worker's figures",
     .more = "SECTION is one of: " SECTIONS ".\n",
+    .example = "wsctl info stats",
     .run = run_info,
 };
 
@@ -120,5 +121,6 @@ const struct ctl_verb verb_ping = {
     .name = "ping",
     .args = "",
     .help = "ask whether the worker answers, and how fast",
+    .example = "wsctl ping",
     .run = run_ping,
 };

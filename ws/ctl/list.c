@@ -170,6 +170,7 @@ const struct ctl_verb verb_list = {
     .args = "[TARGET]",
     .help = "list the connected clients",
     .more = "With -q only their names, one a line.\n",
+    .example = "wsctl list test",
     .options = options,
     .run = run_list,
 };

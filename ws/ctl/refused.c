@@ -87,6 +87,7 @@ const struct ctl_verb verb_refused = {
     .help = "list who was not let in, and what would let them in",
     .more = "What stands behind \"to allow it\" goes into wspush.conf;\n"
             "`systemctl reload wspushd wspush-fcgi` makes it hold.\n",
+    .example = "wsctl refused --count 5",
     .options = options,
     .run = run_refused,
 };

@@ -326,6 +326,7 @@ const struct ctl_verb verb_send = {
         "A worker that goes away between two messages is looked for 5 s. Nothing is sent twice: where it is\n"
         "not known whether a message went out, wsctl says which, and exits 3.\n"
         "Put -- before a MESSAGE that begins with '-'.\n",
+    .example = "wsctl send --wait test \"hello\"",
     .options = options,
     .run = run_send,
 };
