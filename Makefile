@@ -113,7 +113,7 @@ $(SHIM): t/system/preload/shim.c
 	$(Q)$(CC) -std=c11 $(WARN) -O1 -g -fPIC -shared -o $@ $<
 $(BUILD)/t/system/test_faults $(BUILD)/t/system/test_attacks: | $(SHIM)
 
-.PHONY: tests check check-asan check-tsan check-interop check-browser check-compose check-package check-dropin check-docs
+.PHONY: tests check check-asan check-tsan check-interop check-terminal check-browser check-compose check-package check-dropin check-docs
 tests: $(PROGRAMS) $(UNIT_BIN) $(SYSTEM_BIN)
 
 check: ## install what is missing, build, run unit and system tests
@@ -209,6 +209,11 @@ check-echo: ## 100 clients, messages of random sizes in random fragments (MESSAG
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/t/interop/echo
 	@WSPUSH_BUILD=$(BUILD) ECHO_MESSAGES=$(MESSAGES) $(BUILD)/t/interop/echo
 .PHONY: check-echo
+
+check-terminal: ## wsctl's console and tail in a terminal, their screens captured
+	@conf/install-deps.sh build check terminal
+	@$(MAKE) --no-print-directory -j2 all
+	@t/terminal/run.sh $(BUILD)
 
 check-browser: ## the whole scene in Debian's Chromium
 	@conf/install-deps.sh build check browser
@@ -330,7 +335,7 @@ run: ## install what is missing, build, and serve http://127.0.0.1:8080/test/ (P
 	@exec conf/run.sh $(BUILD) $(PORT)
 
 install-deps: ## install every Debian package that a target may need
-	@conf/install-deps.sh build run check memcheck interop browser compose coverage guard bench deb package dropin docs fuzz lint
+	@conf/install-deps.sh build run check memcheck interop terminal browser compose coverage guard bench deb package dropin docs fuzz lint
 
 layers: ## no room includes a room above it
 	@t/layers.sh
