@@ -49,8 +49,8 @@ static void check_target(const struct resp_arg *arg)
     struct target target;
     if (target_parse(arg->data, arg->len, &target) || target.kind != TARGET_CHANNEL)
         return;
-    MUST(target.channel == arg->data && target.channel_len == arg->len);
-    MUST(!channel_name_fault(target.channel, target.channel_len));
+    MUST(target.name == arg->data && target.name_len == arg->len);
+    MUST(!channel_name_fault(target.name, target.name_len));
 }
 
 static bool same_args(const struct resp_request *a, const struct resp_request *b)

@@ -163,7 +163,7 @@ bool arg_target(struct session *s, const struct resp_arg *arg, struct target *ou
 {
     char text[SHOWN_MAX * 4];
     if (hub_knows(s->control->hub, arg->data, arg->len)) {
-        *out = (struct target){.kind = TARGET_CHANNEL, .channel = arg->data, .channel_len = arg->len};
+        *out = (struct target){.kind = TARGET_CHANNEL, .name = arg->data, .name_len = arg->len};
         return true;
     }
     const char *fault = target_parse(arg->data, arg->len, out);

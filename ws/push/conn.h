@@ -23,6 +23,7 @@
 #include "wire/http.h"
 #include "wire/websocket.h"
 
+struct awaited;
 struct batch;
 struct shard;
 
@@ -79,6 +80,7 @@ struct conn {
     };
     struct throttle *throttle; /* NULL: nothing is limited */
     struct msg *owed_pong;     /* for the newest of the pings that were too many */
+    struct awaited *awaited;   /* pings behind messages; NULL: none */
     uint64_t client;           /* number; 0 until REGISTERING */
     uint32_t channel;          /* number of its channel, or NO_CHANNEL */
     uint32_t channel_index;    /* among its subscribers */

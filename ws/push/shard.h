@@ -98,11 +98,17 @@ void shard_count_out(struct shard *s, int64_t bytes);
 
 /* ---- shard_receipt.c: messages that somebody wants to know about ---- */
 
-/* So many queues take it. The hub hears this before what became of any. */
-void shard_receipt_begin(struct shard *s, uint64_t number, uint32_t queues);
-/* It has left a client's queue. */
-void shard_receipt_left(struct shard *s, const struct msg *m, uint64_t client, enum outcome outcome);
-/* Time is over: whoever still has it in the queue is late. */
+/* So many clients take it. The hub hears this before what became of any. */
+void shard_receipt_begin(struct shard *s, uint64_t number, uint32_t clients);
+/* It does not get to the client, for this reason. */
+void shard_receipt_failed(struct shard *s, uint64_t number, uint64_t client, enum outcome outcome);
+/* It was written to the client. */
+void shard_receipt_written(struct conn *c, const struct msg *m);
+/* A pong came that carries this number. */
+void shard_receipt_ponged(struct conn *c, uint64_t number);
+/* No pong will come any more. */
+void shard_receipt_no_pongs(struct conn *c);
+/* Time is over: whoever is not so far is late. */
 void shard_receipt_end(struct shard *s, uint64_t number);
 /* At the end of a turn: what was gathered is sent to the hub. */
 void shard_receipts_report(struct shard *s);

@@ -94,9 +94,9 @@ static inline void on_published(void *arg, struct asker asker, uint64_t recipien
 
 static inline void on_receipt(void *arg, const struct receipt *r)
 {
-    static const char *const names[] = {"handed", "timeout", "dropped", "closed"};
+    static const char *const names[] = {"reached", "timeout", "dropped", "closed", "unsupported"};
     (void)arg;
-    buf_addf(&told, "receipt %" PRIu64 ": %" PRIu64 " of %" PRIu64, r->asker.slot, r->handed, r->recipients);
+    buf_addf(&told, "receipt %" PRIu64 ": %" PRIu64 " of %" PRIu64, r->asker.slot, r->reached, r->recipients);
     for (size_t i = 0; i < r->failure_count; i++)
         buf_addf(&told, ", c%" PRIu64 " %s", r->failures[i].client, names[r->failures[i].outcome]);
     buf_addc(&told, '\n');
@@ -244,7 +244,7 @@ static inline void client_says(uint64_t number, const char *text)
 
 static inline struct target to_channel(const char *name)
 {
-    return (struct target){.kind = TARGET_CHANNEL, .channel = name, .channel_len = strlen(name)};
+    return (struct target){.kind = TARGET_CHANNEL, .name = name, .name_len = strlen(name)};
 }
 
 static inline struct target to_client(uint64_t number)
@@ -257,8 +257,11 @@ static const struct target to_all = {.kind = TARGET_ALL};
 static inline enum hub_answer send_to(struct target target, const char *text, uint64_t slot_number,
                                       int64_t receipt_timeout)
 {
-    struct sending sending = {
-        .payload = text, .len = strlen(text), .asker = slot(slot_number), .receipt_timeout = receipt_timeout};
+    struct sending sending = {.payload = text,
+                              .len = strlen(text),
+                              .asker = slot(slot_number),
+                              .wish = receipt_timeout ? WISH_HANDED : WISH_NOTHING,
+                              .receipt_timeout = receipt_timeout};
     return hub_send(&hub, &target, &sending);
 }
 

@@ -110,10 +110,12 @@ static inline void register_client(const struct mail *asked)
     register_on(asked, CHANNEL);
 }
 
+static enum wish wish = WISH_HANDED; /* of messages with a receipt */
+
 static inline void deliver_text(struct mail mail, const char *text, size_t len, uint64_t receipt)
 {
-    struct msg *m = msg_new(ws, WEBSOCKET_TEXT, text, len);
-    m->receipt = receipt;
+    struct msg *m = msg_new_wished(ws, WEBSOCKET_TEXT, receipt ? wish : WISH_NOTHING, text, len);
+    msg_set_receipt(m, receipt);
     mail.kind = MAIL_DELIVER;
     mail.ptr = m;
     atomic_fetch_add(&world.mail_bytes, m->len);

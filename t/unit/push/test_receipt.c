@@ -16,7 +16,7 @@ static void begin(int shard, const char *text, uint32_t queues)
 static void hand(int shard, uint32_t count)
 {
     say((struct mail){
-        .kind = MAIL_RECEIPT_HANDED, .conn = {.shard = (uint32_t)shard}, .number = receipt, .value = count});
+        .kind = MAIL_RECEIPT_REACHED, .conn = {.shard = (uint32_t)shard}, .number = receipt, .value = count});
 }
 
 static void miss(int shard, uint64_t client, enum outcome outcome)

@@ -147,7 +147,7 @@ START_TEST(handed)
     turn();
     struct mail begun = hear(MAIL_RECEIPT_BEGUN);
     ck_assert(begun.number == 77 && begun.value == 1);
-    struct mail done = hear(MAIL_RECEIPT_HANDED);
+    struct mail done = hear(MAIL_RECEIPT_REACHED);
     ck_assert(done.number == 77 && done.value == 1);
     ck_assert_ptr_null(shard.receipts);
     close(fd);
@@ -221,7 +221,7 @@ START_TEST(too_slow)
     ck_assert_mem_eq(got.data + 120010, "\x88", 1);
     ck_assert_mem_eq(got.data + 120012, "\x03\xf5", 2);
     ck_assert_uint_eq(hear(MAIL_GONE).value, 1013);
-    ck_assert_uint_eq(hear(MAIL_RECEIPT_HANDED).number, 1);
+    ck_assert_uint_eq(hear(MAIL_RECEIPT_REACHED).number, 1);
     buf_fini(&got);
     close(fd);
     turn();
