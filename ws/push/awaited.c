@@ -3,43 +3,62 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/tally.h"
 
 struct awaited {
+    int fd;
     uint32_t count;
     uint32_t cap;
-    uint64_t numbers[];
+    uint64_t *numbers;
+    UT_hash_handle hh;
 };
 
-static size_t size_for(uint32_t cap)
+static struct awaited *find(struct awaited *table, int fd)
 {
-    return sizeof(struct awaited) + cap * sizeof(uint64_t);
+    struct awaited *a;
+    HASH_FIND_INT(table, &fd, a);
+    return a;
 }
 
-bool awaited_add(struct awaited **a, uint64_t number)
+static struct awaited *need(struct awaited **table, int fd)
 {
-    struct awaited *old = *a;
-    uint32_t count = old ? old->count : 0;
-    uint32_t cap = old ? old->cap : 0;
-    if (count == cap) {
-        cap = cap ? cap * 2 : 2;
-        struct awaited *grown = realloc(old, size_for(cap));
-        if (!grown)
-            return false;
-        tally_change(TALLY_queues, old ? size_for(count) : 0, size_for(cap));
-        grown->cap = cap;
-        *a = grown;
-    }
-    (*a)->numbers[count] = number;
-    (*a)->count = count + 1;
-    return true;
+    struct awaited *a = find(*table, fd);
+    if (a)
+        return a;
+    a = calloc(1, sizeof *a);
+    if (!a)
+        abort();
+    a->fd = fd;
+    tally_change(TALLY_queues, 0, sizeof *a);
+    HASH_ADD_INT(*table, fd, a);
+    return a;
 }
 
-/* How many of them are below the number. */
-static uint32_t below(const struct awaited *a, uint64_t number)
+static void grow(struct awaited *a)
+{
+    uint32_t cap = a->cap ? a->cap * 2 : 4;
+    uint64_t *numbers = realloc(a->numbers, cap * sizeof *numbers);
+    if (!numbers)
+        abort();
+    tally_change(TALLY_queues, a->cap * sizeof *numbers, cap * sizeof *numbers);
+    a->numbers = numbers;
+    a->cap = cap;
+}
+
+void awaited_add(struct awaited **table, int fd, uint64_t number)
+{
+    struct awaited *a = need(table, fd);
+    if (a->count == a->cap)
+        grow(a);
+    a->numbers[a->count++] = number;
+}
+
+/* Where the number is, or a->count. They ascend. */
+static uint32_t place_of(const struct awaited *a, uint64_t number)
 {
     uint32_t low = 0;
-    uint32_t high = a ? a->count : 0;
+    uint32_t high = a->count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         if (a->numbers[middle] < number)
@@ -47,51 +66,48 @@ static uint32_t below(const struct awaited *a, uint64_t number)
         else
             high = middle;
     }
-    return low;
+    return low < a->count && a->numbers[low] == number ? low : a->count;
 }
 
-static bool is_at(const struct awaited *a, uint32_t i, uint64_t number)
+/* Takes `n` out, from the one at `first` on; whether any is left. */
+static bool take_out(struct awaited **table, struct awaited *a, uint32_t first, uint32_t n)
 {
-    return a && i < a->count && a->numbers[i] == number;
+    a->count -= n;
+    memmove(a->numbers + first, a->numbers + first + n, (a->count - first) * sizeof *a->numbers);
+    if (a->count)
+        return true;
+    tally_change(TALLY_queues, a->cap * sizeof *a->numbers, 0);
+    tally_change(TALLY_queues, sizeof *a, 0);
+    HASH_DEL(*table, a);
+    free(a->numbers);
+    free(a);
+    return false;
 }
 
-/* Takes `n` out, from the one at `first` on. */
-static void take_out(struct awaited **a, uint32_t first, uint32_t n)
+bool awaited_answered(struct awaited **table, int fd, uint64_t number, awaited_visit visit, void *arg)
 {
-    struct awaited *w = *a;
-    w->count -= n;
-    memmove(w->numbers + first, w->numbers + first + n, (w->count - first) * sizeof *w->numbers);
-    if (w->count)
-        return;
-    tally_change(TALLY_queues, size_for(w->cap), 0);
-    free(w);
-    *a = NULL;
+    struct awaited *a = find(*table, fd);
+    uint32_t place = a ? place_of(a, number) : 0;
+    if (!a || place == a->count)
+        return a != NULL;
+    for (uint32_t i = 0; i <= place; i++)
+        visit(arg, a->numbers[i]);
+    return take_out(table, a, 0, place + 1);
 }
 
-void awaited_answered(struct awaited **a, uint64_t number, awaited_visit visit, void *arg)
+bool awaited_forget(struct awaited **table, int fd, uint64_t number, bool *was_there)
 {
-    uint32_t i = below(*a, number);
-    if (!is_at(*a, i, number))
-        return;
-    for (uint32_t k = 0; k <= i; k++)
-        visit(arg, (*a)->numbers[k]);
-    take_out(a, 0, i + 1);
+    struct awaited *a = find(*table, fd);
+    uint32_t place = a ? place_of(a, number) : 0;
+    *was_there = a && place < a->count;
+    return *was_there ? take_out(table, a, place, 1) : a != NULL;
 }
 
-bool awaited_forget(struct awaited **a, uint64_t number)
+void awaited_drop(struct awaited **table, int fd, awaited_visit visit, void *arg)
 {
-    uint32_t i = below(*a, number);
-    bool there = is_at(*a, i, number);
-    if (there)
-        take_out(a, i, 1);
-    return there;
-}
-
-void awaited_drop(struct awaited **a, awaited_visit visit, void *arg)
-{
-    if (!*a)
-        return;
-    for (uint32_t i = 0; i < (*a)->count; i++)
-        visit(arg, (*a)->numbers[i]);
-    take_out(a, 0, (*a)->count);
+    struct awaited *a = find(*table, fd);
+    for (uint32_t i = 0; a && i < a->count; i++)
+        visit(arg, a->numbers[i]);
+    if (a)
+        take_out(table, a, 0, a->count);
 }

@@ -23,7 +23,6 @@
 #include "wire/http.h"
 #include "wire/websocket.h"
 
-struct awaited;
 struct batch;
 struct shard;
 
@@ -80,7 +79,6 @@ struct conn {
     };
     struct throttle *throttle; /* NULL: nothing is limited */
     struct msg *owed_pong;     /* for the newest of the pings that were too many */
-    struct awaited *awaited;   /* pings behind messages; NULL: none */
     uint64_t client;           /* number; 0 until REGISTERING */
     uint32_t channel;          /* number of its channel, or NO_CHANNEL */
     uint32_t channel_index;    /* among its subscribers */
@@ -90,7 +88,8 @@ struct conn {
     int64_t since;       /* Unix milliseconds */
     uint32_t ping_ms;    /* how long the last pong took */
     uint16_t close_code; /* with which it ends, for the records */
-    bool seated;         /* in world->seated */
+    bool seated : 1;     /* in world->seated */
+    bool awaits : 1;     /* pongs to messages: shard_receipt.c */
     struct address address;
 };
 

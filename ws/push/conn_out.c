@@ -35,7 +35,7 @@ static void drop_broken(struct conn *c)
 static void not_for(struct conn *c, const struct msg *m)
 {
     if (m->receipt)
-        shard_receipt_failed(c->shard, m->receipt, c->client, c->too_slow ? OUTCOME_DROPPED : OUTCOME_CLOSED);
+        shard_receipt_tell(c->shard, m->receipt, c->client, c->too_slow ? OUTCOME_DROPPED : OUTCOME_CLOSED);
 }
 
 static void on_left(void *arg, const struct msg *m, bool written)

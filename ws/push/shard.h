@@ -57,6 +57,7 @@ struct shard_channel {
     struct batch *batch; /* of this turn; NULL: nothing was published yet */
 };
 
+struct awaited;
 struct shard_receipt;
 
 struct shard {
@@ -71,6 +72,7 @@ struct shard {
     uint32_t batch_count;
     struct batch *spare_batch;
     struct shard_receipt *receipts; /* uthash */
+    struct awaited *awaited;        /* pongs to messages */
     struct stats stats;
     atomic_size_t out_bytes; /* queued to its clients */
     /* drain */
@@ -100,8 +102,8 @@ void shard_count_out(struct shard *s, int64_t bytes);
 
 /* So many clients take it. The hub hears this before what became of any. */
 void shard_receipt_begin(struct shard *s, uint64_t number, uint32_t clients);
-/* It does not get to the client, for this reason. */
-void shard_receipt_failed(struct shard *s, uint64_t number, uint64_t client, enum outcome outcome);
+/* What became of it on its way to the client is known. */
+void shard_receipt_tell(struct shard *s, uint64_t number, uint64_t client, enum outcome outcome);
 /* It was written to the client. */
 void shard_receipt_written(struct conn *c, const struct msg *m);
 /* A pong came that carries this number. */

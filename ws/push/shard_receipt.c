@@ -51,43 +51,49 @@ static void settle(struct shard *s, struct shard_receipt *r, uint64_t client, en
                        .kind = MAIL_RECEIPT_FAILED, .number = r->number, .client = client, .value = outcome});
 }
 
-void shard_receipt_failed(struct shard *s, uint64_t number, uint64_t client, enum outcome outcome)
+void shard_receipt_tell(struct shard *s, uint64_t number, uint64_t client, enum outcome outcome)
 {
     struct shard_receipt *r = find_receipt(s, number);
     if (r)
         settle(s, r, client, outcome);
 }
 
-/* Browsers without code of ours can't say that their script has it. */
+/* That their script has it is more than browsers without code of ours can tell. */
 void shard_receipt_written(struct conn *c, const struct msg *m)
 {
     struct shard_receipt *r = find_receipt(c->shard, m->receipt);
-    if (r && !(m->wish == WISH_PONGED && awaited_add(&c->awaited, m->receipt)))
+    if (!r)
+        return;
+    if (m->wish == WISH_PONGED) {
+        awaited_add(&c->shard->awaited, c->io.fd, m->receipt);
+        c->awaits = true;
+    } else {
         settle(c->shard, r, c->client, m->wish == WISH_HANDED ? OUTCOME_REACHED : OUTCOME_UNSUPPORTED);
+    }
 }
 
 static void ponged(void *arg, uint64_t number)
 {
-    struct conn *c = arg;
-    struct shard_receipt *r = find_receipt(c->shard, number);
-    if (r)
-        settle(c->shard, r, c->client, OUTCOME_REACHED);
+    const struct conn *c = arg;
+    shard_receipt_tell(c->shard, number, c->client, OUTCOME_REACHED);
 }
 
 void shard_receipt_ponged(struct conn *c, uint64_t number)
 {
-    awaited_answered(&c->awaited, number, ponged, c);
+    c->awaits = awaited_answered(&c->shard->awaited, c->io.fd, number, ponged, c);
 }
 
 static void never_ponged(void *arg, uint64_t number)
 {
-    struct conn *c = arg;
-    shard_receipt_failed(c->shard, number, c->client, OUTCOME_CLOSED);
+    const struct conn *c = arg;
+    shard_receipt_tell(c->shard, number, c->client, OUTCOME_CLOSED);
 }
 
 void shard_receipt_no_pongs(struct conn *c)
 {
-    awaited_drop(&c->awaited, never_ponged, c);
+    if (c->awaits)
+        awaited_drop(&c->shard->awaited, c->io.fd, never_ponged, c);
+    c->awaits = false;
 }
 
 /* ---- what the hub is told ---- */
@@ -126,7 +132,9 @@ static void look(void *arg, const struct msg *m)
 
 static bool is_late(struct conn *c, uint64_t number)
 {
-    struct late late = {number, awaited_forget(&c->awaited, number)};
+    struct late late = {number, false};
+    if (c->awaits)
+        c->awaits = awaited_forget(&c->shard->awaited, c->io.fd, number, &late.waits);
     outq_each(&c->out, look, &late);
     return late.waits;
 }
