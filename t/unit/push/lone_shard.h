@@ -31,6 +31,7 @@ static struct loop loop;
 static struct mailbox hub_box;
 static struct shard shard;
 static struct websocket *ws;
+static enum wish wish; /* of messages with a receipt */
 
 static inline void on_mail(void *arg, const void *letter)
 {
@@ -67,6 +68,7 @@ static inline void start(void)
     loop.arg = &shard;
     shard_init(&shard, 1, &world, config, &loop);
     ws = websocket_new();
+    wish = WISH_HANDED;
 }
 
 /* ---- the hub's side ---- */
@@ -109,8 +111,6 @@ static inline void register_client(const struct mail *asked)
 {
     register_on(asked, CHANNEL);
 }
-
-static enum wish wish = WISH_HANDED; /* of messages with a receipt */
 
 static inline void deliver_text(struct mail mail, const char *text, size_t len, uint64_t receipt)
 {
