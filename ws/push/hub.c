@@ -34,6 +34,7 @@ void hub_init(struct hub *h, struct world *world, struct config *config, struct 
     list_init(&h->waiters);
     list_init(&h->inbox_messages);
     timer_init(&h->measure_timer, on_measure);
+    timer_init(&h->drain_timer, hub_drained);
     atomic_store(&world->out_total, config->out_total);
 }
 
@@ -194,13 +195,6 @@ void hub_configure(struct hub *h, struct config *config, void (*done)(void *arg)
     for (uint32_t i = 0; i < h->shard_count; i++)
         hub_post(h, i, (struct mail){.kind = MAIL_CONFIGURE, .ptr = config_ref(config)});
     config_unref(old);
-}
-
-void hub_drain(struct hub *h, int64_t ms)
-{
-    atomic_store(&h->world->draining, true);
-    for (uint32_t i = 0; i < h->shard_count; i++)
-        hub_post(h, i, (struct mail){.kind = MAIL_DRAIN, .number = (uint64_t)ms});
 }
 
 void hub_fini(struct hub *h)

@@ -124,11 +124,13 @@ struct hub {
     struct list waiters;         /* of all channels */
     struct list inbox_messages;  /* of all channels, oldest first */
     struct timer measure_timer;
+    struct timer drain_timer; /* when clients are let in again */
     uint32_t shard_count;
     struct websocket *ws;
     const struct engine_ops *engine_ops;
     struct engine *engine;
     struct hub_up up;
+    bool going_away;                      /* draining for good */
     unsigned watched;                     /* kinds of sights that up.seen is told; the upper side sets it */
     struct channel *channels;             /* by name */
     struct place recent;                  /* the one that was found last: it is asked for again and again */
@@ -177,8 +179,9 @@ enum hub_answer hub_list(struct hub *h, const struct target *target, struct aske
 /* Goes by another configuration from now on; `done` is called when every shard does too, for all who are
  * connected. Of several that overlap only the last one's is called. */
 void hub_configure(struct hub *h, struct config *config, void (*done)(void *arg), void *arg);
-/* Asks every client to leave, spread over `ms`. */
-void hub_drain(struct hub *h, int64_t ms);
+/* Asks every client to leave, spread over `ms`, and lets nobody in for so long, or `for_good`; up.closed
+ * answers with how many were asked. The time counts from now on, whatever was begun before. */
+void hub_drain(struct hub *h, int64_t ms, bool for_good, struct asker asker);
 
 /* Messages that clients sent; the target is a channel or a client. HUB_OK: *out is the caller's, to confirm
  * or to put back. */
@@ -254,6 +257,8 @@ void hub_new_receipt(struct hub *h, struct asker asker, struct msg *m, int64_t t
 /* Answers and frees the receipt if nothing more is to be learnt. */
 void hub_settle_receipt(struct hub *h, struct receipt *r);
 void hub_on_receipt(struct hub *h, const struct mail *mail);
+/* The time of hub_drain() is over. */
+void hub_drained(struct timer *drain_timer);
 /* What a shard says to a question. */
 void hub_on_answer(struct hub *h, const struct mail *mail);
 void hub_drop_questions(struct hub *h);

@@ -1,6 +1,7 @@
-/* Questions that the shards answer: receipts, WS.LIST, WS.CLOSE. */
+/* Questions that the shards answer: receipts, WS.LIST, WS.CLOSE, WS.DRAIN. */
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "push/hub.h"
 
 /* ---- receipts ---- */
@@ -70,12 +71,12 @@ void hub_on_receipt(struct hub *h, const struct mail *mail)
     hub_settle_receipt(h, r);
 }
 
-/* ---- WS.LIST and WS.CLOSE: what all shards say, put together ---- */
+/* ---- WS.LIST, WS.CLOSE and WS.DRAIN: what all shards say, put together ---- */
 
 struct question {
     uint64_t number;
     struct asker asker;
-    enum mail_kind kind; /* of the letters that ask: MAIL_LIST or MAIL_CLOSE */
+    enum mail_kind kind; /* of the letters that ask: MAIL_LIST, MAIL_CLOSE or MAIL_DRAIN */
     uint32_t awaited;    /* shards */
     uint64_t closed;
     uint32_t count;
@@ -111,6 +112,18 @@ static void answer_if_complete(struct hub *h, struct question *q)
     free_question(h, q);
 }
 
+static struct question *new_question(struct hub *h, enum mail_kind kind, struct asker asker)
+{
+    struct question *q = calloc(1, sizeof *q);
+    if (!q)
+        abort();
+    q->number = ++h->last_question;
+    q->asker = asker;
+    q->kind = kind;
+    HASH_ADD(hh, h->questions, number, sizeof q->number, q);
+    return q;
+}
+
 /* Sends the letter to all shards of the target; the frame, if there is one, with a reference for each. */
 static enum hub_answer ask(struct hub *h, const struct target *target, struct mail mail, struct msg *frame,
                            struct asker asker)
@@ -118,13 +131,8 @@ static enum hub_answer ask(struct hub *h, const struct target *target, struct ma
     struct recipients to;
     if (hub_resolve(h, target, &to) != HUB_OK)
         return HUB_NO_TARGET;
-    struct question *q = calloc(1, sizeof *q);
-    if (!q)
-        abort();
-    q->number = mail.number = ++h->last_question;
-    q->asker = asker;
-    q->kind = mail.kind;
-    HASH_ADD(hh, h->questions, number, sizeof q->number, q);
+    struct question *q = new_question(h, mail.kind, asker);
+    mail.number = q->number;
     for (uint32_t i = 0; i < h->shard_count; i++) {
         if (!to.on[i])
             continue;
@@ -162,6 +170,28 @@ static void fill_in_users(struct hub *h, struct client_rows *rows)
         const struct client *c = hub_find_client(h, rows->rows[i].client);
         const struct user *u = c ? client_user(c) : NULL;
         rows->rows[i].user = u ? shared_name_ref(u->name) : NULL;
+    }
+}
+
+void hub_drained(struct timer *drain_timer)
+{
+    struct hub *h = LIST_ENTRY(drain_timer, struct hub, drain_timer);
+    atomic_store(&h->world->draining, false);
+    log_info("drained: new clients are let in again");
+}
+
+/* Shards without clients get a letter too: somebody may be about to come in. */
+void hub_drain(struct hub *h, int64_t ms, bool for_good, struct asker asker)
+{
+    struct question *q = new_question(h, MAIL_DRAIN, asker);
+    atomic_store(&h->world->draining, true);
+    h->going_away |= for_good;
+    timer_clear(&h->drain_timer);
+    if (!for_good)
+        timer_set(&h->loop->timers, &h->drain_timer, h->loop->now + ms);
+    for (uint32_t i = 0; i < h->shard_count; i++) {
+        q->awaited++;
+        hub_post(h, i, (struct mail){.kind = MAIL_DRAIN, .number = q->number, .value = (uint32_t)ms});
     }
 }
 

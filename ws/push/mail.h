@@ -26,12 +26,12 @@ enum mail_kind {
     MAIL_LIST,        /* rows of `scope`; number: the question */
     MAIL_RECEIPT_END, /* number: the receipt; whoever has not got it yet is late */
     MAIL_CONFIGURE,   /* ptr: struct config, held */
-    MAIL_DRAIN,       /* number: milliseconds */
+    MAIL_DRAIN,       /* value: milliseconds; number: the question */
     /* to the hub */
     MAIL_REGISTER,        /* ptr: struct shared_name; number: the client; user: NULL or held */
     MAIL_GONE,            /* number: the client; value: the close code */
     MAIL_INBOUND,         /* number: the client; ptr: struct msg */
-    MAIL_CLOSED,          /* number: the question; value: closing handshakes begun */
+    MAIL_CLOSED,          /* number: the question; value: closing handshakes begun, or to be begun */
     MAIL_LISTED,          /* number: the question; ptr: struct client_rows */
     MAIL_CONFIGURED,      /* a shard goes by the newest configuration */
     MAIL_RECEIPT_BEGUN,   /* number: the receipt; value: queues that took the message */

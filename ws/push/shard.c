@@ -285,11 +285,12 @@ static void configure(struct shard *s, struct config *take_config)
 
 /* ---- drain ---- */
 
-static void leave(struct conn *c)
+/* Whoever is let in once the time is over stays. */
+static void leave(const struct shard *s, struct conn *c)
 {
-    if (c->opened)
+    if (c->opened && c->client <= s->drain_last)
         conn_close_with(c, 1001, error_text(ERR_DRAINING));
-    else
+    else if (!c->opened && atomic_load(&s->world->draining))
         conn_drop(c, 1001);
 }
 
@@ -304,16 +305,26 @@ static void drain_step(struct timer *t)
     for (; (size_t)s->drain_fd < end && (size_t)s->drain_fd < s->loop->slot_count; s->drain_fd++) {
         struct conn *c = conn_of(s->loop->slots[s->drain_fd]);
         if (c)
-            leave(c);
+            leave(s, c);
     }
     if ((size_t)s->drain_fd < s->loop->slot_count)
         timer_set(&s->loop->timers, t, s->loop->now + DRAIN_STEP_MS);
 }
 
-static void drain(struct shard *s, int64_t ms)
+static void count_open(struct conn *c, void *arg)
 {
-    s->drain_until = s->loop->now + ms;
+    *(uint32_t *)arg += c->state == CONN_OPEN && !c->io.reaping;
+}
+
+static void drain(struct shard *s, const struct mail *mail)
+{
+    uint32_t open = 0;
+    each_client(s, &(struct mail){.scope = SCOPE_ALL}, count_open, &open);
+    s->drain_until = s->loop->now + mail->value;
+    s->drain_fd = 0;
+    s->drain_last = atomic_load(&s->world->last_client);
     drain_step(&s->drain_timer);
+    shard_post(s, (struct mail){.kind = MAIL_CLOSED, .number = mail->number, .value = open});
 }
 
 void shard_on_mail(struct shard *s, const struct mail *mail)
@@ -326,7 +337,7 @@ void shard_on_mail(struct shard *s, const struct mail *mail)
     case MAIL_LIST: list_clients(s, mail); break;
     case MAIL_RECEIPT_END: shard_receipt_end(s, mail->number); break;
     case MAIL_CONFIGURE: configure(s, mail->ptr); break;
-    case MAIL_DRAIN: drain(s, (int64_t)mail->number); break;
+    case MAIL_DRAIN: drain(s, mail); break;
     default: abort();
     }
 }

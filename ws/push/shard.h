@@ -78,7 +78,8 @@ struct shard {
     /* drain */
     struct timer drain_timer;
     int64_t drain_until;
-    int drain_fd; /* how far the descriptors were gone through */
+    int drain_fd;        /* how far the descriptors were gone through */
+    uint64_t drain_last; /* the last client that came before */
 };
 
 /* Holds `config` until shard_fini() or a letter with another. */

@@ -371,12 +371,44 @@ START_TEST(lists)
 }
 END_TEST
 
+/* Both shards ask so many to leave. */
+static void answer_drain(unsigned ms, unsigned at_first, unsigned at_second)
+{
+    const unsigned counts[] = {at_first, at_second};
+    for (uint32_t i = 0; i < 2; i++) {
+        struct mail asked = next_letter((int)i, MAIL_DRAIN);
+        ck_assert_uint_eq(asked.value, ms);
+        say((struct mail){.kind = MAIL_CLOSED, .conn.shard = i, .number = asked.number, .value = counts[i]});
+    }
+}
+
 START_TEST(draining)
 {
-    hub_drain(&hub, 5000);
+    hub_drain(&hub, 5000, false, slot(1));
     ck_assert(atomic_load(&world.draining));
-    ck_assert_uint_eq(next_letter(0, MAIL_DRAIN).number, 5000);
-    ck_assert_uint_eq(next_letter(1, MAIL_DRAIN).number, 5000);
+    answer_drain(5000, 2, 3);
+    expect_told("closed 1: 5\n");
+    pass(4000);
+    hub_drain(&hub, 3000, false, slot(2)); /* the time counts from now */
+    answer_drain(3000, 0, 1);
+    expect_told("closed 2: 1\n");
+    pass(2900);
+    ck_assert(atomic_load(&world.draining));
+    pass(200);
+    ck_assert(!atomic_load(&world.draining));
+}
+END_TEST
+
+START_TEST(draining_for_good)
+{
+    hub_drain(&hub, 1000, false, slot(1));
+    answer_drain(1000, 0, 0);
+    expect_told("closed 1: 0\n");
+    hub_drain(&hub, 1000, true, slot(2));
+    answer_drain(1000, 0, 0);
+    expect_told("closed 2: 0\n");
+    pass(10000);
+    ck_assert(atomic_load(&world.draining) && hub.going_away);
 }
 END_TEST
 
@@ -497,6 +529,7 @@ int main(void)
     tcase_add_test(tc, closes);
     tcase_add_test(tc, lists);
     tcase_add_test(tc, draining);
+    tcase_add_test(tc, draining_for_good);
     tcase_add_test(tc, another_configuration);
     tcase_add_test(tc, too_much_is_queued);
     tcase_add_test(tc, too_many_letters_wait);

@@ -438,6 +438,70 @@ START_TEST(a_close_is_begun_once)
 }
 END_TEST
 
+/* ---- draining ---- */
+
+#define LEAVE "\x88\x1a\x03\xe9the server is going away"
+
+static void post_drain(unsigned ms)
+{
+    atomic_store(&world.draining, true);
+    post((struct mail){.kind = MAIL_DRAIN, .number = 5, .value = ms});
+}
+
+START_TEST(drained_and_drained_again)
+{
+    struct mail asked;
+    for (int i = 0; i < 2; i++) {
+        int fd = join(&asked);
+        post_drain(0);
+        turn();
+        struct mail told = hear(MAIL_CLOSED);
+        ck_assert(told.number == 5 && told.value == 1);
+        ck_assert_uint_eq(hear(MAIL_GONE).value, 1001);
+        expect_bytes(fd, LEAVE, strlen(LEAVE));
+        atomic_store(&world.draining, false);
+        post_drain(0); /* it was asked already */
+        turn();
+        ck_assert_uint_eq(hear(MAIL_CLOSED).value, 0);
+        expect_bytes(fd, "", 0);
+        close(fd);
+        turn();
+        atomic_store(&world.draining, false);
+    }
+}
+END_TEST
+
+/* Who comes when the time is over stays, though the last are asked a moment later. */
+START_TEST(who_comes_afterwards_stays)
+{
+    struct mail asked;
+    int before[60]; /* so that clients' descriptors are behind the first share */
+    for (int i = 0; i < 60; i++)
+        before[i] = dup(0);
+    int first = join(&asked);
+    post_drain(60000);
+    turn();
+    ck_assert_uint_eq(hear(MAIL_CLOSED).value, 1);
+    expect_bytes(first, "", 0);
+    atomic_store(&world.draining, false);
+    int newcomer = join(&asked);
+    while (shard.drain_fd < (int)loop.slot_count)
+        shard.drain_timer.fire(&shard.drain_timer);
+    turn();
+    ck_assert_uint_eq(hear(MAIL_GONE).number, 1);
+    expect_bytes(first, LEAVE, strlen(LEAVE));
+    deliver(1, 0);
+    turn();
+    expect_bytes(newcomer, "\x81\x01x", 3);
+    for (int i = 0; i < 60; i++)
+        close(before[i]);
+    close(first);
+    close(newcomer);
+    turn();
+    ck_assert_uint_eq(hear(MAIL_GONE).number, 2);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("shard");
@@ -461,6 +525,8 @@ int main(void)
     tcase_add_test(tc, a_crowd_gets_it_in_order);
     tcase_add_test(tc, a_crowd_is_listed_and_closed);
     tcase_add_test(tc, a_close_is_begun_once);
+    tcase_add_test(tc, drained_and_drained_again);
+    tcase_add_test(tc, who_comes_afterwards_stays);
     suite_add_tcase(s, tc);
     SRunner *runner = srunner_create(s);
     srunner_run_all(runner, CK_ENV);
