@@ -228,7 +228,7 @@ check-dropin: ## the two includes in a copy of Debian's nginx configuration with
 	@$(MAKE) --no-print-directory -j2 all
 	@t/dropin/run.sh $(BUILD)
 
-check-docs: ## every command of README.md, docs/GUIDE.md and docs/man; completion
+check-docs: ## every command of README.md, docs/GUIDE.md and docs/man, every example of docs/CONTROL.md; completion
 	@conf/install-deps.sh build check docs
 	@$(MAKE) --no-print-directory -j2 all
 	@t/docs/run.sh $(BUILD)
