@@ -65,10 +65,11 @@ asan tsan: ## build/asan or build/tsan: the programs under AddressSanitizer and 
 $(BUILD)/wspushd: $(BUILD)/obj/ws/wspushd.o $(foreach r,$(call reverse,$(ROOMS)),$(call room,$(r)))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_worker)
-$(BUILD)/wspush-fcgi: $(call objects,fcgi) $(call room,client) $(call room,base)
+# These two link libwspush's objects, not its archive: a name that is theirs too is then an error, and not one of the two.
+$(BUILD)/wspush-fcgi: $(call objects,fcgi) $(call objects,ws/client) $(call room,base)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lfcgi $(LIBS_client) $(LIBS_base)
-$(BUILD)/wsctl: $(BUILD)/obj/ws/wsctl.o $(call objects,ws/ctl) $(call room,client) $(call room,base)
+$(BUILD)/wsctl: $(BUILD)/obj/ws/wsctl.o $(call objects,ws/ctl) $(call objects,ws/client) $(call room,base)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_client) $(LIBS_base)
 
