@@ -71,7 +71,7 @@ $(BUILD)/wspush-fcgi: $(call objects,fcgi) $(call objects,ws/client) $(call room
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lfcgi $(LIBS_client) $(LIBS_base)
 $(BUILD)/wsctl: $(BUILD)/obj/ws/wsctl.o $(call objects,ws/ctl) $(call objects,ws/client) $(call room,base)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_client) $(LIBS_base)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_client) $(LIBS_base) -ledit
 
 define room_rule
 $(call room,$(1)): $(call objects,ws/$(1))

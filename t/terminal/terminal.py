@@ -11,6 +11,7 @@ Every wait is for a condition, with a deadline; the one that ran out shows the s
 when we do, and has its socket in a directory of its own, which goes with it.
 """
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -30,6 +31,13 @@ def until(condition, what, seconds=DEADLINE):
         if time.monotonic() > end:
             raise AssertionError(f"waited {seconds} s in vain for {what() if callable(what) else what}")
         time.sleep(0.02)
+
+
+def _lines(text):
+    lines = [line.rstrip() for line in text.split("\n")]
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
 
 
 class Terminal:
@@ -84,25 +92,27 @@ class Terminal:
         self._ask("set-buffer", "--", text, ";", "paste-buffer")
 
     def resize(self, columns, rows):
+        """Returns when the program's terminal says so, too, which tmux leaves for a little later."""
         self._ask("resize-window", "-x", str(columns), "-y", str(rows))
+        tty = os.open(self._ask("display-message", "-p", "#{pane_tty}").strip(), os.O_RDONLY | os.O_NOCTTY)
+        try:
+            until(lambda: os.get_terminal_size(tty) == (columns, rows), f"{columns}x{rows}")
+        finally:
+            os.close(tty)
 
     # ---- what a person sees ----
 
     def screen(self, colours=False):
         """The lines of the screen without blanks at their ends, as long as something follows. `colours`: with the escape
-        sequences that make them look as they do."""
-        lines = self._ask("capture-pane", "-p", *(["-e"] if colours else [])).split("\n")
-        lines = [line.rstrip() for line in lines]
-        while lines and not lines[-1]:
-            lines.pop()
-        return lines
+        sequences that make them look so, the plain one (ESC [ 0 m) on the line that it ends."""
+        if not colours:
+            return _lines(self._ask("capture-pane", "-p"))
+        text = re.sub(r"(\x1b\[(0|39|49)m)+", "\x1b[0m", self._ask("capture-pane", "-p", "-e"))
+        return _lines(re.sub(r"\n\x1b\[0m", "\x1b[0m\n", text))
 
     def scrolled(self):
         """The same of all that has been written, with what has left the screen at its top."""
-        lines = [line.rstrip() for line in self._ask("capture-pane", "-p", "-S", "-").split("\n")]
-        while lines and not lines[-1]:
-            lines.pop()
-        return lines
+        return _lines(self._ask("capture-pane", "-p", "-S", "-"))
 
     def cursor(self):
         """(column, row), from 0."""
