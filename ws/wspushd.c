@@ -50,6 +50,7 @@ struct daemon {
     const char *config_path; /* NULL: none was named */
     struct config *config;   /* in force; one hold */
     struct config *started;  /* what it was started with; one hold */
+    const char *reloads_for; /* who had the configuration read last */
     struct world world;
     struct worker *workers;
     struct mailbox **mail;
@@ -64,7 +65,7 @@ struct daemon {
     struct io signals;
     struct watchdog watchdog;
     struct timer drain_timer;
-    int64_t drain_until; /* 0: not draining */
+    int64_t drain_until; /* 0: not going away */
 };
 
 /* ---- command line ---- */
@@ -315,13 +316,15 @@ static void start_watchdog(struct daemon *d)
         watchdog_start(&d->watchdog, loops, d->count, every, on_alive, d);
 }
 
-/* ---- SIGHUP ---- */
+/* ---- the configuration, read anew: for SIGHUP and WS.RELOAD ---- */
 
 static void on_configured(void *arg)
 {
-    const char *path = config_path(((struct daemon *)arg)->config_path);
-    log_info("SIGHUP: from now on %s holds", path ? path : "what the defaults say");
-    notify(arg, "READY=1");
+    struct daemon *d = arg;
+    const char *path = config_path(d->config_path);
+    log_info("%s: from now on %s holds", d->reloads_for, path ? path : "what the defaults say");
+    notify(d, "READY=1");
+    control_reloaded(&d->control);
 }
 
 static void take_config(struct daemon *d, struct config *take_config)
@@ -334,22 +337,53 @@ static void take_config(struct daemon *d, struct config *take_config)
     d->config = take_config;
 }
 
-/* A file that is not good changes nothing. */
-static void reload(struct daemon *d)
+/* A file that is not good changes nothing. `changes` may be NULL. */
+static int reload(struct daemon *d, const char *who, struct changes *changes, char *why, size_t why_cap)
 {
-    static const char *const at_start[] = {"listen",        "control", "socket_mode", "socket_group",
-                                           "control_group", "threads", NULL};
-    char why[512];
     const char *path = config_path(d->config_path);
     service_notify_reloading();
-    struct config *config = config_load(path, why, sizeof why);
+    struct config *config = config_load(path, why, why_cap);
     if (!config) {
-        log_error("SIGHUP: %s; the configuration stays as it was", why);
+        log_error("%s: %s; the configuration stays as it was", who, why);
         notify(d, "READY=1");
-        return;
+        return -1;
     }
-    config_log_held_back(d->started, config, path ? path : "the defaults", at_start);
+    if (changes)
+        changes_find(changes, d->started, d->config, config);
+    config_log_held_back(d->started, config, path ? path : "the defaults", changes_at_start);
+    d->reloads_for = who;
     take_config(d, config);
+    return 0;
+}
+
+static int look_at_config(const struct daemon *d, struct changes *changes, char *why, size_t why_cap)
+{
+    struct config *config = config_load(config_path(d->config_path), why, why_cap);
+    if (!config)
+        return -1;
+    changes_find(changes, d->started, d->config, config);
+    config_unref(config);
+    return 0;
+}
+
+static int reload_for_operator(void *arg, bool dry, struct changes *changes, char *why, size_t why_cap)
+{
+    struct daemon *d = arg;
+    if (dry)
+        return look_at_config(d, changes, why, why_cap);
+    if (!d->drain_until)
+        return reload(d, "WS.RELOAD", changes, why, why_cap);
+    snprintf(why, why_cap, "too late, this is going away");
+    return -1;
+}
+
+static void on_hangup(struct daemon *d)
+{
+    char why[512];
+    if (d->drain_until)
+        log_info("SIGHUP: too late, this is going away");
+    else
+        reload(d, "SIGHUP", NULL, why, sizeof why);
 }
 
 /* ---- end ---- */
@@ -379,7 +413,7 @@ static void begin_drain(struct daemon *d)
         acceptor_stop(&d->entrances[i].acceptor, loop);
         listen_close(&d->entrances[i].socket);
     }
-    hub_drain(&d->hub, d->config->drain_time);
+    hub_drain(&d->hub, d->config->drain_time, true, (struct asker){.fd = -1});
     d->drain_until = loop->now + d->config->drain_time + GRACE_MS;
     timer_set(&loop->timers, &d->drain_timer, loop->now + 1);
 }
@@ -391,10 +425,8 @@ static void on_signal(struct loop *loop, struct io *io, uint32_t events)
     (void)loop;
     (void)events;
     while (read(io->fd, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (info.ssi_signo == SIGHUP && !d->drain_until)
-            reload(d);
-        else if (info.ssi_signo == SIGHUP)
-            log_info("SIGHUP: too late, this is going away");
+        if (info.ssi_signo == SIGHUP)
+            on_hangup(d);
         else if (d->drain_until)
             stop_all(d);
         else
@@ -519,7 +551,8 @@ int main(int argc, char **argv)
     timer_init(&d.drain_timer, look_at_drain);
     struct hub_up up = control_up(&d.control);
     hub_init(&d.hub, &d.world, d.config, &d.workers[0].loop, d.mail, d.shards, d.count, &engine_memory, &up);
-    if (control_init(&d.control, &d.workers[0].loop, &d.hub, d.control_socket.fd) < 0)
+    struct control_host host = {&d, reload_for_operator};
+    if (control_init(&d.control, &d.workers[0].loop, &d.hub, &host, d.control_socket.fd) < 0)
         fail("cannot watch the control socket");
     open_entrances(&d);
     start_watchdog(&d);

@@ -90,8 +90,9 @@ struct config *worker_start(void)
     shard_init(&shard, 0, &world, config, &loop);
     struct hub_up up = control_up(&control);
     hub_init(&hub, &world, config, &loop, &mail, &shards, 1, &engine_memory, &up);
-    int never = eventfd(0, EFD_NONBLOCK); /* in the place of a listening socket */
-    if (never < 0 || control_init(&control, &loop, &hub, never) < 0)
+    static const struct control_host nobody = {0}; /* no scenario reloads */
+    int never = eventfd(0, EFD_NONBLOCK);          /* in the place of a listening socket */
+    if (never < 0 || control_init(&control, &loop, &hub, &nobody, never) < 0)
         fail("cannot make a control socket");
     return config;
 }

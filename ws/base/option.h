@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/config.h"
 
 enum option_type {
@@ -70,6 +71,10 @@ void option_store_defaults(enum option_scope scope, void *base);
 void option_free_values(enum option_scope scope, void *base);
 /* Whether both structs of the option's scope have the same value of it. */
 bool option_same(const struct option *o, const void *a, const void *b);
+/* Adds the value as it is written in wspush.conf: 64k, 5s, 0660, on, "text", {"a", "b"}. */
+void option_add_text(struct buf *out, const struct option *o, const void *base);
+/* Adds a text in quotes, as the file has it. */
+void option_add_quoted(struct buf *out, const char *text);
 /* A section begins as a copy of the top level. */
 void option_copy_channel(struct channel_config *to, const struct channel_config *from);
 

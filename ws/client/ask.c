@@ -38,8 +38,8 @@ static bool are_rows(const redisReply *r)
     return true;
 }
 
-static enum wspush_result call_for_rows(struct wspush *h, const char *verb, const struct arg *args,
-                                        size_t count, size_t *rows)
+enum wspush_result call_for_rows(struct wspush *h, const char *verb, const struct arg *args, size_t count,
+                                 size_t *rows)
 {
     enum wspush_result result = call(h, args, count, 0);
     if (result != WSPUSH_OK)

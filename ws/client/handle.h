@@ -94,6 +94,9 @@ enum wspush_result call_begin(struct wspush *h, const struct arg *args, size_t c
 /* A whole call that may take `wait_ms` longer than the deadline: OK with h->reply, no error reply, or the
  * failure. */
 enum wspush_result call(struct wspush *h, const struct arg *args, size_t count, int64_t wait_ms);
+/* The same for an answer that is rows; `*rows` is how many. ask.c has it. */
+enum wspush_result call_for_rows(struct wspush *h, const char *verb, const struct arg *args, size_t count,
+                                 size_t *rows);
 /* OK, or what an error reply in h->reply means, its text in h->error. */
 enum wspush_result call_judge(struct wspush *h);
 /* BADREPLY: the worker's reply has not the shape that this verb's has. */

@@ -7,7 +7,7 @@
  * error are four different results.
  *
  * What a call hands out (messages, rows, texts) belongs to the handle and is valid until the next call on it.
- * A target is a channel, "@client:c42" or "@all"; the worker knows the full list.
+ * A target is a channel, "@client:c42", "@user:alice", "@match:PATTERN" (channels) or "@all".
  */
 #ifndef WSPUSH_H
 #define WSPUSH_H
@@ -213,6 +213,14 @@ bool wspush_item(const struct wspush_value *list, size_t index, struct wspush_va
 /* The worker's figures, `name:value` lines; `section` may be NULL. */
 enum wspush_result wspush_info(struct wspush *h, const char *section, const char **text, size_t *len);
 enum wspush_result wspush_ping(struct wspush *h);
+
+/* Asks every client to leave (close code 1001), and lets nobody in for `ms`, at most a day; negative: for the
+ * worker's own drain_time. Then the worker goes on. `*asked` is how many are asked. */
+enum wspush_result wspush_drain(struct wspush *h, int64_t ms, int64_t *asked);
+/* Has the worker read its configuration anew; `dry_run` only looks. `*rows` is how many options change: rows
+ * of option, channel (a section's pattern, or ""), old, new, applies ("now", "restart", "responder"). A file
+ * with a fault changes nothing: WSPUSH_ERROR, its text has file and line. */
+enum wspush_result wspush_reload(struct wspush *h, bool dry_run, size_t *rows);
 
 /* For programs that refuse on wspush's behalf: the refusal shows in `wsctl refused`. `remedy` may be "". */
 struct wspush_refusal {

@@ -51,10 +51,12 @@ static void on_accept(void *arg, int fd)
         session_adopt(c, fd);
 }
 
-int control_init(struct control *c, struct loop *loop, struct hub *hub, int listen_fd)
+int control_init(struct control *c, struct loop *loop, struct hub *hub, const struct control_host *host,
+                 int listen_fd)
 {
-    *c = (struct control){.loop = loop, .hub = hub, .started = clock_mono_ms()};
+    *c = (struct control){.loop = loop, .hub = hub, .host = *host, .started = clock_mono_ms()};
     list_init(&c->sessions);
+    list_init(&c->reloads);
     list_init(&c->watch.monitors);
     control_configure(c);
     c->acceptor = (struct acceptor){.what = "an operator", .on_accept = on_accept, .arg = c};
@@ -73,6 +75,7 @@ void control_fini(struct control *c)
 {
     while (!list_empty(&c->sessions))
         session_free(LIST_ENTRY(c->sessions.next, struct session, all));
+    control_reloaded(c); /* nobody is there to be answered */
     acceptor_stop(&c->acceptor, c->loop);
 }
 

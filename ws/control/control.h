@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/changes.h"
 #include "control/watch.h"
 #include "loop/acceptor.h"
 #include "loop/loop.h"
@@ -23,9 +24,20 @@ struct spelling {
     char name[16];
 };
 
+/* What the daemon does for its operators. */
+struct control_host {
+    void *arg;
+    /* Reads the configuration anew; `dry` only looks. 0, with what it changes, the caller's to free; and when
+     * every thread goes by it, control_reloaded() is called: not before this returns, and not if `dry`. Or
+     * -1, with one line about what is wrong in `why`. */
+    int (*reload)(void *arg, bool dry, struct changes *changes, char *why, size_t why_cap);
+};
+
 struct control {
     struct loop *loop;
     struct hub *hub;
+    struct control_host host;
+    struct list reloads; /* that have begun, for operators */
     struct acceptor acceptor;
     struct list sessions; /* in the order of their numbers */
     uint64_t session_count;
@@ -40,9 +52,12 @@ struct control {
 };
 
 /* Begins to accept. 0, or -1 with errno. `hub` gets its struct hub_up from control_up(). */
-int control_init(struct control *c, struct loop *loop, struct hub *hub, int listen_fd);
+int control_init(struct control *c, struct loop *loop, struct hub *hub, const struct control_host *host,
+                 int listen_fd);
 /* The hub goes by another configuration. */
 void control_configure(struct control *c);
+/* All threads go by the configuration that was read last: whoever asked for it is answered. */
+void control_reloaded(struct control *c);
 /* Ends all sessions. */
 void control_fini(struct control *c);
 /* What the hub calls to answer. */

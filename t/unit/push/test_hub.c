@@ -222,6 +222,68 @@ START_TEST(to_everybody)
 }
 END_TEST
 
+START_TEST(to_a_user)
+{
+    join(0, "a");
+    uint64_t one = join_as("alice", 0, "a");
+    join_as("alice", 1, "b");
+    join_as("bob", 1, "b");
+    join_as("alice", 1, "c");
+    ck_assert_int_eq(send_to(to_user("alice"), "hi", 1, 0), HUB_OK);
+    ck_assert_int_eq(expect_delivery(0, "hi").scope, SCOPE_CROWD);
+    ck_assert_str_eq(last_crowd, " c2");
+    expect_delivery(1, "hi");
+    ck_assert_str_eq(last_crowd, " c3 c5");
+    leave(0, one);
+    ck_assert_int_eq(send_to(to_user("alice"), "hi", 2, 0), HUB_OK);
+    expect_delivery(1, "hi");
+    ck_assert_int_eq(send_to(to_user("alic"), "hi", 3, 0), HUB_OK);
+    expect_told("published 1: 3 got 0-0\npublished 2: 2 got 0-0\npublished 3: 0 got 0-0\n");
+}
+END_TEST
+
+/* A user is forgotten with the last client, though messages of that one are kept. */
+START_TEST(users_go_with_their_clients)
+{
+    uint64_t one = join_as("alice", 0, "a");
+    client_says(one, "kept");
+    leave(0, one);
+    ck_assert_ptr_null(hub.users);
+    ck_assert_ptr_nonnull(hub_find_client(&hub, one));
+    ck_assert_int_eq(send_to(to_user("alice"), "late", 1, 0), HUB_OK);
+    join_as("alice", 1, "a");
+    ck_assert_int_eq(send_to(to_user("alice"), "hi", 2, 0), HUB_OK);
+    expect_delivery(1, "hi");
+    expect_told("published 1: 0 got 0-0\npublished 2: 1 got 0-0\n");
+}
+END_TEST
+
+START_TEST(to_matching_channels)
+{
+    join(0, "room/1");
+    join(1, "room/1");
+    join(1, "room/2");
+    join(1, "other");
+    join(1, "room/2/deep");
+    ck_assert_int_eq(send_to(to_match("room/*"), "hi", 1, 0), HUB_OK);
+    expect_delivery(0, "hi");
+    ck_assert_str_eq(last_crowd, " #0");
+    expect_delivery(1, "hi");
+    ck_assert_str_eq(last_crowd, " #0 #1");
+    ck_assert_int_eq(send_to(to_match("nothing*"), "hi", 2, 0), HUB_OK);
+    expect_told("published 1: 3 got 0-0\npublished 2: 0 got 0-0\n");
+}
+END_TEST
+
+START_TEST(too_big_for_a_crowd)
+{
+    config->channel.message_limit = 3;
+    join_as("alice", 0, "a");
+    ck_assert_int_eq(send_to(to_user("alice"), "long", 1, 0), HUB_TOO_BIG);
+    ck_assert_int_eq(send_to(to_match("**"), "long", 1, 1000), HUB_TOO_BIG);
+}
+END_TEST
+
 /* ---- WS.CLOSE, WS.LIST, drain, too much ---- */
 
 static void answer_close(int shard, uint32_t begun)
@@ -309,12 +371,44 @@ START_TEST(lists)
 }
 END_TEST
 
+/* Both shards ask so many to leave. */
+static void answer_drain(unsigned ms, unsigned at_first, unsigned at_second)
+{
+    const unsigned counts[] = {at_first, at_second};
+    for (uint32_t i = 0; i < 2; i++) {
+        struct mail asked = next_letter((int)i, MAIL_DRAIN);
+        ck_assert_uint_eq(asked.value, ms);
+        say((struct mail){.kind = MAIL_CLOSED, .conn.shard = i, .number = asked.number, .value = counts[i]});
+    }
+}
+
 START_TEST(draining)
 {
-    hub_drain(&hub, 5000);
+    hub_drain(&hub, 5000, false, slot(1));
     ck_assert(atomic_load(&world.draining));
-    ck_assert_uint_eq(next_letter(0, MAIL_DRAIN).number, 5000);
-    ck_assert_uint_eq(next_letter(1, MAIL_DRAIN).number, 5000);
+    answer_drain(5000, 2, 3);
+    expect_told("closed 1: 5\n");
+    pass(4000);
+    hub_drain(&hub, 3000, false, slot(2)); /* the time counts from now */
+    answer_drain(3000, 0, 1);
+    expect_told("closed 2: 1\n");
+    pass(2900);
+    ck_assert(atomic_load(&world.draining));
+    pass(200);
+    ck_assert(!atomic_load(&world.draining));
+}
+END_TEST
+
+START_TEST(draining_for_good)
+{
+    hub_drain(&hub, 1000, false, slot(1));
+    answer_drain(1000, 0, 0);
+    expect_told("closed 1: 0\n");
+    hub_drain(&hub, 1000, true, slot(2));
+    answer_drain(1000, 0, 0);
+    expect_told("closed 2: 0\n");
+    pass(10000);
+    ck_assert(atomic_load(&world.draining) && hub.going_away);
 }
 END_TEST
 
@@ -428,9 +522,14 @@ int main(void)
     tcase_add_test(tc, messages_of_clients_are_published_where_that_is_the_rule);
     tcase_add_test(tc, to_one_client);
     tcase_add_test(tc, to_everybody);
+    tcase_add_test(tc, to_a_user);
+    tcase_add_test(tc, users_go_with_their_clients);
+    tcase_add_test(tc, to_matching_channels);
+    tcase_add_test(tc, too_big_for_a_crowd);
     tcase_add_test(tc, closes);
     tcase_add_test(tc, lists);
     tcase_add_test(tc, draining);
+    tcase_add_test(tc, draining_for_good);
     tcase_add_test(tc, another_configuration);
     tcase_add_test(tc, too_much_is_queued);
     tcase_add_test(tc, too_many_letters_wait);
