@@ -151,6 +151,25 @@ START_TEST(json_lines)
 }
 END_TEST
 
+START_TEST(users)
+{
+    struct program p;
+    begin(NULL);
+    START(&p, "test", "--count", "3");
+    wait_watched(3);
+    struct wsclient *c = wsclient_connect(site_ws(site), "/test/", "X-Wspush-User: alice\r\n");
+    ck_assert(wsclient_accepted(c));
+    wsclient_send_text(c, "hi");
+    wsclient_close(c);
+    ck_assert_int_eq(program_finish(&p), 0);
+    match_lines(&p,
+                (const char *const[]){CLOCK "\\+  test c1 \\(alice\\)", CLOCK "<- test c1 \\(alice\\): hi",
+                                      CLOCK "-  test c1 \\(alice\\) 1000", NULL});
+    program_fini(&p);
+    end();
+}
+END_TEST
+
 START_TEST(everything)
 {
     struct program p;
@@ -373,6 +392,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, lines);
     tcase_add_test(tc, json_lines);
+    tcase_add_test(tc, users);
     tcase_add_test(tc, everything);
     tcase_add_test(tc, once_and_in_order);
     tcase_add_test(tc, one_direction);
