@@ -168,10 +168,10 @@ struct wspush_event {
 
 /* Subscribes to a name: "test" is what is pushed to that channel, "@in:test" what its clients send,
  * "@events:test" how they come and go (the last two as lines of JSON, see docs/CONTROL.md). Or to all names
- * that a pattern matches, such as "@in:**". Watching takes nothing away: inboxes keep
- * their messages. From the first subscription on the handle is for subscribing and wspush_event() only, until
- * wspush_disconnect() or a failure of the connection ends all of them. A name that is refused (BADNAME, or
- * ERROR for one too many) leaves the others. */
+ * that a pattern matches, such as "@in:**". Watching takes nothing away: inboxes keep their messages. From
+ * the first subscription on the handle is for subscribing and wspush_event() only, until wspush_disconnect()
+ * or a failure of the connection ends all of them. A name that is refused (BADNAME, or ERROR for one too
+ * many) leaves the others. */
 enum wspush_result wspush_subscribe(struct wspush *h, const char *name);
 enum wspush_result wspush_psubscribe(struct wspush *h, const char *pattern);
 /* The next event, waiting at most `timeout_ms` (negative: for ever): OK, TIMEOUT, or an error. NOWORKER: the
