@@ -4,6 +4,7 @@ import pty
 import re
 import select
 import shlex
+import socket
 import time
 
 from machine import HOST, Failed, run
@@ -95,16 +96,32 @@ def check_words(suite):
     suite.check("completion: nothing behind the target", expect, "wsctl send test ")
 
 
+def named_client(user):
+    """A client of chat/room1 as nginx would introduce it."""
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(5)
+    s.connect("/run/wspush/ws.sock")
+    s.sendall(
+        f"GET /chat/room1/ HTTP/1.1\r\nHost: {HOST}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-Wspush-User: {user}\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+    )
+    if not s.recv(4096).startswith(b"HTTP/1.1 101"):
+        raise Failed("the worker takes no client")
+    return s
+
+
 def check_live(suite):
     urls = [f"wss://{HOST}/{channel}/" for channel in ("chat/room1", "chat/room2", "chat/room2", HOSTILE)]
-    with suite.browser.open(urls):
+    with suite.browser.open(urls), named_client("dora"):
         clients = run("wsctl list --quiet").split()
         quoted = HOSTILE.replace("$(id)", r"\$\(id\)")
         suite.check("completion: live channels, quoted", expect, "wsctl send ", "chat/room1", "chat/room2", quoted)
         suite.check("completion: those that begin so, behind an option with a value", expect, "wsctl send --count 3 chat/r",
                     "chat/room1", "chat/room2")
         suite.check("completion: inboxes", expect, "wsctl wait -t 5 chat/room1", "chat/room1")
-        suite.check("completion: behind an @", expect, "wsctl send @", "@all", *(f"@client:{client}" for client in clients))
+        suite.check("completion: behind an @", expect, "wsctl send @", "@all", "@user:dora",
+                    *(f"@client:{client}" for client in clients))
+        suite.check("completion: behind @user:", expect, "wsctl send @user:d", "dora")
         suite.check("completion: @all has no inbox", expect, "wsctl wait @", *(f"@client:{client}" for client in clients))
         suite.check("completion: behind @client:", expect, "wsctl close @client:c", *clients)
         suite.check("completion: --client", expect, "wsctl read --client ", *clients)

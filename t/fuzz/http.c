@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/name.h"
 #include "base/origin.h"
+#include "base/utf8.h"
 #include "wire/http.h"
 
 /* ---- the end of the head ---- */
@@ -61,7 +62,8 @@ static void check_text(const struct http_text *t, const char *head, size_t len)
 static void check_request(const struct http_request *r, const char *head, size_t len)
 {
     const struct http_text texts[] = {r->target,  r->host,    r->origin,          r->key,
-                                      r->version, r->real_ip, r->forwarded_proto, r->channel};
+                                      r->version, r->real_ip, r->forwarded_proto, r->channel,
+                                      r->user};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         check_text(&texts[i], head, len);
     MUST(r->protocol_count <= HTTP_PROTOCOLS_MAX);
@@ -142,6 +144,13 @@ static const char *check_channel(const struct http_text *target)
     return NULL;
 }
 
+static void check_user(const struct http_text *user)
+{
+    if (user->data && !user_name_fault(user->data, user->len))
+        MUST(user->len <= USER_NAME_MAX && utf8_check(user->data, user->len) < 0 &&
+             !memchr(user->data, ' ', user->len));
+}
+
 static char *text_copy(const struct http_text *t)
 {
     return t->data ? strndup(t->data, t->len) : NULL;
@@ -174,6 +183,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *detail = NULL;
     check_request(&request, head, len);
     check_origin(&request);
+    check_user(&request.user);
     if (request.target.data)
         detail = check_channel(&request.target);
     if (error == 0) {

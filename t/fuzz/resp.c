@@ -6,6 +6,7 @@
  */
 #include "fuzz.h"
 
+#include "base/glob.h"
 #include "base/name.h"
 #include "wire/resp.h"
 
@@ -47,10 +48,16 @@ struct session {
 static void check_target(const struct resp_arg *arg)
 {
     struct target target;
-    if (target_parse(arg->data, arg->len, &target) || target.kind != TARGET_CHANNEL)
+    if (target_parse(arg->data, arg->len, &target))
         return;
-    MUST(target.channel == arg->data && target.channel_len == arg->len);
-    MUST(!channel_name_fault(target.channel, target.channel_len));
+    MUST(target.name + target.name_len == arg->data + arg->len || target.kind == TARGET_ALL);
+    if (target.kind == TARGET_CHANNEL)
+        MUST(target.name == arg->data && !channel_name_fault(target.name, target.name_len));
+    else if (target.kind == TARGET_USER)
+        MUST(!user_name_fault(target.name, target.name_len));
+    else if (target.kind == TARGET_MATCH)
+        MUST(!glob_fault(target.name, target.name_len) ||
+             !glob_match(target.name, target.name_len, "a/b", 3));
 }
 
 static bool same_args(const struct resp_request *a, const struct resp_request *b)

@@ -130,6 +130,17 @@ for (const protocol of [2, 3]) {
     }));
 }
 
+checkWith("publish and WS.SEND to @user:, alone and in a pipeline; receipts by pong", {}, (redis) =>
+  withBrowser("of/io9/a", (a) => withBrowser("of/io9/b", async (b) => {
+    equal(await redis.publish("@user:io9", "hello"), 2);
+    equal(await redis.pipeline().publish("@user:io9", "in").publish("@user:nobody", "a pipeline").exec(),
+      [[null, 2], [null, 0]]);
+    const sent = await redis.call("WS.SEND", "@user:io9", "x", "WAIT", "ponged");
+    equal([sent[0], sent[1], fields(sent[2]), sent[3]], [2, null, { ponged: 2 }, []]);
+    equal(await a.hear(3), ["hello", "in", "x"]);
+    equal(await b.hear(3), ["hello", "in", "x"]);
+  })));
+
 checkWith("monitor(): commands without what they send", {}, async (redis) => {
   const monitor = await within(redis.monitor(), "OK");
   const seen = [];

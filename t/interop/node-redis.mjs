@@ -121,6 +121,18 @@ for (const RESP of [3, 2]) {
       equal(String(await watcher.ping()), "PONG"); // in RESP2 it gives a Buffer after a subscription
     }));
 
+  both("publish and WS.SEND to @user:, alone and in multi(); receipts by pong", (client, channel) =>
+    withBrowser(`of/${channel}/a`, (a) => withBrowser(`of/${channel}/b`, async (b) => {
+      const user = `@user:${channel}`;
+      equal(await client.publish(user, "hello"), 2);
+      equal(await client.multi().publish(user, "in").publish("@user:nobody", "a transaction").exec(), [2, 0]);
+      const [recipients, id, outcomes, failures] = await client.sendCommand(["WS.SEND", user, "x", "WAIT", "ponged"]);
+      equal([recipients, id, failures], [2, null, []]);
+      equal(RESP === 3 ? { ...outcomes } : outcomes, RESP === 3 ? { ponged: 2 } : ["ponged", 2]);
+      equal(await a.hear(3), ["hello", "in", "x"]);
+      equal(await b.hear(3), ["hello", "in", "x"]);
+    })));
+
   both("ping, echo, info, clientId, clientInfo, a name", async (client) => {
     equal([await client.ping(), await client.ping("you"), await client.echo("hello")], ["PONG", "you", "hello"]);
     const info = await client.info();

@@ -62,6 +62,29 @@ check("publish, WS.SEND, a pipeline, MULTI", function () {
     equal($redis->multi()->publish("php1", "a")->publish("php1", "b")->exec(), [0, 0]);
 });
 
+/* A browser of that user, as far as PHP has one: a handshake, and the frames' bytes. */
+function browser(string $path)
+{
+    $socket = stream_socket_client("tcp://127.0.0.1:" . getenv("WSPUSH_PORT"), $code, $text, 10);
+    stream_set_timeout($socket, 10);
+    fwrite($socket, "GET /$path/ HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" .
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    equal(fgets($socket), "HTTP/1.1 101 Switching Protocols\r\n");
+    while (fgets($socket) !== "\r\n")
+        ;
+    return $socket;
+}
+
+check("publish and WS.SEND to a channel with a browser, and to @user:", function () {
+    $redis = connect();
+    $browser = browser("of/php4/a");
+    equal($redis->publish("of/php4/a", "one"), 1);
+    equal($redis->publish("@user:php4", "two"), 1);
+    equal($redis->rawCommand("WS.SEND", "@user:php4", "three", "WAIT", "handed"), [1, false, ["handed", 1], []]);
+    equal($redis->publish("@user:nobody", "four"), 0);
+    equal(stream_get_contents($browser, 17), "\x81\x03one\x81\x03two\x81\x05three");
+});
+
 check("subscribe", function () {
     $subscribe = fn($redis, $callback) => $redis->subscribe(["php2", "@in:php2"], $callback);
     equal(first_heard($subscribe, ["PUBSUB", "NUMSUB", "php2"], "php2"), ["php2", "hello 房间"]);

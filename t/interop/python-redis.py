@@ -235,6 +235,17 @@ async def _():
         p.close()
 
 
+@check("publish and WS.SEND to @user:, alone and in a pipeline; receipts by pong")
+async def _():
+    with connect(decode_responses=True) as r:
+        async with browser("of/pr14/a") as a, browser("of/pr14/b") as b, browser("of/other/a"):
+            equal(r.publish("@user:pr14", "hello"), 2)
+            equal(r.pipeline().publish("@user:pr14", "in").publish("@user:nobody", "a pipeline").execute(), [2, 0])
+            sent = await apart(r.execute_command, "WS.SEND", "@user:pr14", "x", "WAIT", "ponged")
+            equal(sent, [2, None, ["ponged", 2], []])
+            equal([await hear(a, 3), await hear(b, 3)], [["hello", "in", "x"]] * 2)
+
+
 @check("monitor()")
 async def _():
     with connect(decode_responses=True) as r:

@@ -247,6 +247,27 @@ async def _():
         equal(re.fullmatch(r'\d+\.\d{6} \[0 unix:id=\d+\] "PUBLISH" "rc16" "\(6 bytes\)"', seen) is not None, True, seen)
 
 
+@check("PUBLISH, WS.SEND and WS.LIST to @user:, in one shot, by --pipe, -3 and at a terminal; receipts by pong")
+async def _():
+    async with browser("of/rc18/a") as a, browser("of/rc18/b") as b, browser("of/other/a") as other:
+        both = asyncio.gather(hear(a, 7), hear(b, 7))
+        equal(await cli("PUBLISH", "@user:rc18", "one shot"), "2\n")
+        equal(await cli("-3", "PUBLISH", "@user:rc18", "RESP3"), "2\n")
+        equal("errors: 0, replies: 2" in await cli("--pipe", stdin=b"PUBLISH @user:rc18 p1\nWS.SEND @user:rc18 p2\n"), True)
+        with Terminal("-s", CONTROL) as terminal:
+            await terminal.expect("> ")
+            terminal.type("PUBLISH @user:rc18 typed\r")
+            await terminal.expect("(integer) 2\r\n")
+        equal((await cli("WS.SEND", "@user:rc18", "receipt", "WAIT", "ponged")).splitlines(), ["2", "", "ponged", "2", ""])
+        waited = json.loads(await cli("--json", "WS.SEND", "@match:of/rc18/*", "match", "WAIT", "ponged"))
+        equal(waited, [2, None, {"ponged": 2}, []])
+        equal(await both, [["one shot", "RESP3", "p1", "p2", "typed", "receipt", "match"]] * 2)
+        rows = json.loads(await cli("--json", "WS.LIST", "@user:rc18"))
+        equal(sorted((row["user"], row["channels"]) for row in rows), [("rc18", ["of/rc18/a"]), ("rc18", ["of/rc18/b"])])
+        equal(await cli("WS.CLOSE", "@user:other", "4000"), "1\n")
+        await asyncio.wait_for(other.wait_closed(), 10)
+
+
 @check("PUBSUB")
 async def _():
     async with watching("SUBSCRIBE", "rc17") as line:

@@ -71,6 +71,8 @@ start_site() {
     mkdir -m 0700 "$tmp/run"
     : >"$tmp/run/.wspush-run" # conf/run.sh then takes this directory, which is not empty, for its own
     cp $here/local.conf "$tmp/run/"
+    mkdir -p "$tmp/run/etc/server.d"
+    cp $here/users.conf "$tmp/run/etc/server.d/"
     WSPUSH_RUN=$tmp/run setpriv --pdeathsig TERM conf/run.sh "$build" "$port" >"$tmp/site.log" 2>&1 </dev/null &
     site=$!
     patience=300

@@ -127,8 +127,17 @@ static bool is_run(const struct token *t)
     return t->kind == TOKEN_STAR || t->kind == TOKEN_STARSTAR;
 }
 
+/* How many bytes at the beginning of the pattern stand for themselves. */
+static size_t literal_len(const char *pattern, size_t len)
+{
+    size_t n = 0;
+    while (n < len && !strchr("*?[\\", pattern[n]))
+        n++;
+    return n;
+}
+
 /* All places in the pattern where the match may stand are followed at once, so nothing is tried twice. */
-bool glob_match(const char *pattern, size_t pattern_len, const char *text, size_t text_len)
+static bool match(const char *pattern, size_t pattern_len, const char *text, size_t text_len)
 {
     struct token tokens[GLOB_MAX];
     bool at[GLOB_MAX + 1] = {true};
@@ -150,6 +159,14 @@ bool glob_match(const char *pattern, size_t pattern_len, const char *text, size_
         done += n;
     }
     return at[count];
+}
+
+/* Most texts that do not match differ at the beginning already. */
+bool glob_match(const char *pattern, size_t pattern_len, const char *text, size_t text_len)
+{
+    size_t n = literal_len(pattern, pattern_len);
+    return pattern_len <= GLOB_MAX && n <= text_len && memcmp(pattern, text, n) == 0 &&
+           match(pattern + n, pattern_len - n, text + n, text_len - n);
 }
 
 const char *glob_fault(const char *pattern, size_t len)

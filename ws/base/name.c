@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/glob.h"
 #include "base/units.h"
 #include "base/utf8.h"
 
@@ -30,10 +31,15 @@ static const char *segments_fault(const char *name, size_t len)
 }
 
 /* U+0080 to U+009F are control characters too. */
+static bool is_control(const uint8_t *p, size_t len)
+{
+    return p[0] < 0x20 || p[0] == 0x7f || (p[0] == 0xc2 && len > 1 && p[1] < 0xa0);
+}
+
 static const char *bytes_fault(const uint8_t *p, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        if (p[i] < 0x20 || p[i] == 0x7f || (p[i] == 0xc2 && i + 1 < len && p[i + 1] < 0xa0))
+        if (is_control(p + i, len - i))
             return "it has a control character";
         if (p[i] == ' ' || p[i] == '?' || p[i] == '#')
             return "it has a space, '?' or '#'";
@@ -77,6 +83,20 @@ const char *channel_name_fault(const char *name, size_t len)
         return "it is not UTF-8";
     const char *fault = bytes_fault((const uint8_t *)name, len);
     return fault ? fault : segments_fault(name, len);
+}
+
+const char *user_name_fault(const char *name, size_t len)
+{
+    if (len == 0)
+        return "it is empty";
+    if (len > USER_NAME_MAX)
+        return "it is longer than 128 bytes";
+    if (utf8_check(name, len) >= 0)
+        return "it is not UTF-8";
+    for (size_t i = 0; i < len; i++)
+        if (name[i] == ' ' || is_control((const uint8_t *)name + i, len - i))
+            return "it has a space or a control character";
+    return NULL;
 }
 
 static int hex_digit(char c)
@@ -137,25 +157,38 @@ int client_name_parse(const char *text, size_t len, uint64_t *out)
     return units_number(text + 1, len - 1, out);
 }
 
-static bool has_prefix(const char *text, size_t len, const char *prefix)
+/* What stands behind the prefix, if it is there. */
+static bool take_prefix(const char *text, size_t len, const char *prefix, struct target *out)
 {
     size_t n = strlen(prefix);
-    return len >= n && memcmp(text, prefix, n) == 0;
+    if (len < n || memcmp(text, prefix, n) != 0)
+        return false;
+    out->name = text + n;
+    out->name_len = len - n;
+    return true;
 }
 
 const char *target_parse(const char *text, size_t len, struct target *out)
 {
-    *out = (struct target){.kind = TARGET_CHANNEL, .channel = text, .channel_len = len};
+    *out = (struct target){.kind = TARGET_CHANNEL, .name = text, .name_len = len};
     if (len == 0 || text[0] != '@')
         return channel_name_fault(text, len);
-    if (len == 4 && has_prefix(text, len, "@all")) {
-        out->kind = TARGET_ALL;
-        return NULL;
-    }
-    if (has_prefix(text, len, "@client:")) {
+    if (take_prefix(text, len, "@client:", out)) {
         out->kind = TARGET_CLIENT;
-        return client_name_parse(text + 8, len - 8, &out->client) == 0 ? NULL
-                                                                       : "a client is written @client:c42";
+        return client_name_parse(out->name, out->name_len, &out->client) == 0
+                   ? NULL
+                   : "a client is written @client:c42";
     }
-    return "a target is a channel, @client:cN or @all";
+    if (take_prefix(text, len, "@user:", out)) {
+        out->kind = TARGET_USER;
+        return user_name_fault(out->name, out->name_len);
+    }
+    if (take_prefix(text, len, "@match:", out)) {
+        out->kind = TARGET_MATCH;
+        return glob_fault(out->name, out->name_len);
+    }
+    out->kind = TARGET_ALL;
+    return take_prefix(text, len, "@all", out) && out->name_len == 0
+               ? NULL
+               : "a target is a channel, @client:cN, @user:NAME, @match:PATTERN or @all";
 }

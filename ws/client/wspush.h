@@ -7,7 +7,7 @@
  * error are four different results.
  *
  * What a call hands out (messages, rows, texts) belongs to the handle and is valid until the next call on it.
- * A target is a channel, "@client:c42" or "@all"; the worker knows the full list.
+ * A target is a channel, "@client:c42", "@user:alice", "@match:PATTERN" (channels) or "@all".
  */
 #ifndef WSPUSH_H
 #define WSPUSH_H

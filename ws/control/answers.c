@@ -22,12 +22,18 @@ void answer_sent(struct buf *out, int proto, uint64_t recipients, struct msg_id 
     add_id(out, proto, id);
 }
 
-static const char *const outcome_names[] = {"handed", "timeout", "dropped", "closed"};
-enum { OUTCOMES = sizeof outcome_names / sizeof *outcome_names };
+enum { OUTCOMES = OUTCOME_UNSUPPORTED + 1 };
+
+static const char *outcome_name(const struct receipt *r, int outcome)
+{
+    static const char *const reached[] = {"", "handed", "ponged", "acked"};
+    static const char *const failed[] = {NULL, "timeout", "dropped", "closed", "unsupported"};
+    return outcome == OUTCOME_REACHED ? reached[r->wish] : failed[outcome];
+}
 
 void answer_receipt(struct buf *out, int proto, const struct receipt *r)
 {
-    uint64_t counts[OUTCOMES] = {[OUTCOME_HANDED] = r->handed};
+    uint64_t counts[OUTCOMES] = {[OUTCOME_REACHED] = r->reached};
     uint64_t kinds = 0;
     for (size_t i = 0; i < r->failure_count; i++)
         counts[r->failures[i].outcome]++;
@@ -40,14 +46,14 @@ void answer_receipt(struct buf *out, int proto, const struct receipt *r)
     for (int i = 0; i < OUTCOMES; i++) {
         if (counts[i] == 0)
             continue;
-        resp_add_text(out, outcome_names[i]);
+        resp_add_text(out, outcome_name(r, i));
         resp_add_int(out, (int64_t)counts[i]);
     }
     resp_add_array(out, r->failure_count);
     for (size_t i = 0; i < r->failure_count; i++) {
         resp_add_array(out, 2);
         answer_client_name(out, r->failures[i].client);
-        resp_add_text(out, outcome_names[r->failures[i].outcome]);
+        resp_add_text(out, outcome_name(r, (int)r->failures[i].outcome));
     }
 }
 
@@ -80,7 +86,7 @@ static void add_row(struct buf *out, int proto, const struct client_row *row)
     resp_add_text(out, "client");
     answer_client_name(out, row->client);
     resp_add_text(out, "user");
-    resp_add_text(out, "");
+    resp_add_bulk(out, row->user ? row->user->text : "", row->user ? row->user->len : 0);
     resp_add_text(out, "channels");
     resp_add_array(out, 1);
     resp_add_bulk(out, row->channel->text, row->channel->len);

@@ -7,9 +7,11 @@ static bool inbox_target(struct session *s, const struct resp_arg *arg, struct t
 {
     if (!arg_target(s, arg, out))
         return false;
-    if (out->kind == TARGET_ALL)
-        resp_add_error(session_reply(s), "ERR an inbox belongs to a channel or a client, not to @all");
-    return out->kind != TARGET_ALL;
+    bool has_inbox = out->kind == TARGET_CHANNEL || out->kind == TARGET_CLIENT;
+    if (!has_inbox)
+        resp_add_error(session_reply(s),
+                       "ERR an inbox belongs to a channel, or to one client of it: test or @client:c42");
+    return has_inbox;
 }
 
 /* The reply where it is known at once; *m is the message for HUB_OK. */

@@ -31,10 +31,10 @@ static void add_clients(struct buf *out, const struct control *c)
 {
     const struct hub *h = c->hub;
     buf_addf(out,
-             "# Clients\r\nconnected_clients:%u\r\nconnections:%zu\r\nmax_clients:%zu\r\nchannels:%u\r\n"
-             "operators:%llu\r\nmax_operators:%llu\r\ndraining:%d\r\n",
+             "# Clients\r\nconnected_clients:%u\r\nconnections:%zu\r\nmax_clients:%zu\r\n"
+             "channels:%u\r\nusers:%u\r\noperators:%llu\r\nmax_operators:%llu\r\ndraining:%d\r\n",
              h->client_count, atomic_load(&h->world->clients), atomic_load(&h->world->max_clients),
-             HASH_COUNT(h->channels), (unsigned long long)c->session_count,
+             HASH_COUNT(h->channels), HASH_COUNT(h->users), (unsigned long long)c->session_count,
              (unsigned long long)h->config->max_operators, atomic_load(&h->world->draining));
 }
 

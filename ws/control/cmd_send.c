@@ -5,14 +5,27 @@
 
 enum { TIMEOUT_DEFAULT_MS = 5000 };
 
-static const char send_usage[] = "WS.SEND target payload [BINARY] [WAIT handed] [TIMEOUT ms]";
+static const char send_usage[] = "WS.SEND target payload [BINARY] [WAIT handed|ponged|acked] [TIMEOUT ms]";
 
 /* What WS.SEND is told behind the payload. */
 struct send_options {
     bool binary;
-    bool wait;
+    enum wish wish;
     int64_t timeout;
 };
+
+static bool take_wish(const struct resp_arg *arg, enum wish *out)
+{
+    if (arg_is(arg, "handed"))
+        *out = WISH_HANDED;
+    else if (arg_is(arg, "ponged"))
+        *out = WISH_PONGED;
+    else if (arg_is(arg, "acked"))
+        *out = WISH_ACKED;
+    else
+        return false;
+    return true;
+}
 
 static bool parse_options(struct session *s, const struct resp_request *r, struct send_options *out)
 {
@@ -21,8 +34,7 @@ static bool parse_options(struct session *s, const struct resp_request *r, struc
         bool has_value = i + 1 < r->argc;
         if (arg_is(&r->argv[i], "binary")) {
             out->binary = true;
-        } else if (arg_is(&r->argv[i], "wait") && has_value && arg_is(&r->argv[i + 1], "handed")) {
-            out->wait = true;
+        } else if (arg_is(&r->argv[i], "wait") && has_value && take_wish(&r->argv[i + 1], &out->wish)) {
             i++;
         } else if (arg_is(&r->argv[i], "timeout") && has_value) {
             if (!arg_ms(s, &r->argv[++i], &out->timeout))
@@ -55,9 +67,9 @@ static void send_to(struct session *s, const struct resp_request *r, enum reply_
     struct sending sending = {.binary = options->binary,
                               .payload = payload->data,
                               .len = payload->len,
-                              .asker = session_asks(s, form)};
-    if (options->wait)
-        sending.receipt_timeout = options->timeout ? options->timeout : 1;
+                              .asker = session_asks(s, form),
+                              .wish = options->wish,
+                              .receipt_timeout = options->timeout ? options->timeout : 1};
     enum hub_answer answer = hub_send(s->control->hub, &target, &sending);
     if (answer == HUB_NO_TARGET) {
         reply_no_target(s, &r->argv[1]);
@@ -68,7 +80,7 @@ static void send_to(struct session *s, const struct resp_request *r, enum reply_
         resp_add_error(session_reply(s), "BUSY out of memory");
     } else {
         const struct slot *slot = session_expects(s);
-        if (options->wait)
+        if (options->wish)
             session_wait_for(s, slot);
     }
 }
@@ -84,10 +96,10 @@ static void run_send(struct session *s, const struct resp_request *r)
     struct send_options options;
     if (!parse_options(s, r, &options))
         return;
-    if (options.wait && s->in_exec)
+    if (options.wish && s->in_exec)
         resp_add_error(session_reply(s), "ERR nothing waits inside MULTI: leave WAIT out");
     else
-        send_to(s, r, options.wait ? FORM_RECEIPT : FORM_PLAIN, &options);
+        send_to(s, r, options.wish ? FORM_RECEIPT : FORM_PLAIN, &options);
 }
 
 const struct command commands_send[] = {

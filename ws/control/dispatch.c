@@ -23,7 +23,8 @@ bool may_list(struct session *s)
 {
     if (!s->in_exec || ++s->lists <= LISTS_IN_MULTI)
         return true;
-    resp_add_error(session_reply(s), "ERR MULTI takes at most %d of WS.LIST, WS.REFUSED and WS.RELOAD", LISTS_IN_MULTI);
+    resp_add_error(session_reply(s), "ERR MULTI takes at most %d of WS.LIST, WS.REFUSED and WS.RELOAD",
+                   LISTS_IN_MULTI);
     return false;
 }
 
@@ -163,7 +164,7 @@ bool arg_target(struct session *s, const struct resp_arg *arg, struct target *ou
 {
     char text[SHOWN_MAX * 4];
     if (hub_knows(s->control->hub, arg->data, arg->len)) {
-        *out = (struct target){.kind = TARGET_CHANNEL, .channel = arg->data, .channel_len = arg->len};
+        *out = (struct target){.kind = TARGET_CHANNEL, .name = arg->data, .name_len = arg->len};
         return true;
     }
     const char *fault = target_parse(arg->data, arg->len, out);

@@ -267,6 +267,10 @@ static void write_line(struct buf *out, const struct sight *sight)
     if (sight->kind != SIGHT_SAID)
         buf_addf(out, "\"event\":\"%s\",", sight->kind == SIGHT_OPENED ? "open" : "close");
     buf_addf(out, "\"client\":\"c%llu\"", (unsigned long long)sight->client);
+    if (sight->user) {
+        buf_adds(out, ",\"user\":");
+        json_string(out, sight->user->name->text, sight->user->name->len);
+    }
     if (sight->kind == SIGHT_SAID)
         add_message(out, sight->msg);
     else if (sight->kind == SIGHT_CLOSED)

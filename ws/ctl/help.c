@@ -7,7 +7,8 @@ static const char exits[] =
     "Exit status: 0 done, 1 nobody reached or nothing there, 2 usage, 3 no worker, 4 timeout,\n"
     "5 closed, 6 no permission, 7 any other error.\n";
 
-static const char targets[] = "TARGET is a channel (test: the page /test/), @client:c42, or @all.\n";
+static const char targets[] = "TARGET is a channel (test: the page /test/), @client:c42, @user:alice, "
+                              "@match:room/* (channels), or @all.\n";
 
 static const char inboxes[] =
     "INBOX is what browsers sent to a channel (test: the page /test/), or one of them, @client:c42.\n";

@@ -88,7 +88,8 @@ struct conn {
     int64_t since;       /* Unix milliseconds */
     uint32_t ping_ms;    /* how long the last pong took */
     uint16_t close_code; /* with which it ends, for the records */
-    bool seated;         /* in world->seated */
+    bool seated : 1;     /* in world->seated */
+    bool awaits : 1;     /* pongs to messages: shard_receipt.c */
     struct address address;
 };
 

@@ -74,8 +74,8 @@ static int on_ping(void *arg, const uint8_t *payload, size_t len)
 static int on_pong(void *arg, const uint8_t *payload, size_t len)
 {
     struct conn *c = arg;
-    (void)payload;
-    (void)len;
+    if (c->awaits)
+        shard_receipt_ponged(c, msg_pong_number(payload, len));
     if (c->pinged)
         c->ping_ms = (uint32_t)(c->shard->loop->now - moment_ms(c->pinged, c->shard->loop->now));
     return 0;

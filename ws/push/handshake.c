@@ -116,7 +116,7 @@ static int judge(struct conn *c, struct http_request *r, char channel[CHANNEL_NA
 {
     struct world *world = c->shard->world;
     if (!is_trusted(c))
-        r->channel = r->forwarded_proto = (struct http_text){0};
+        r->channel = r->user = r->forwarded_proto = (struct http_text){0};
     *detail = find_channel(r, channel, channel_len);
     if (*detail)
         return -ERR_CHANNEL_NAME;
@@ -124,6 +124,9 @@ static int judge(struct conn *c, struct http_request *r, char channel[CHANNEL_NA
     if (!config)
         return -ERR_UNLISTED;
     c->config = config;
+    *detail = r->user.len ? user_name_fault(r->user.data, r->user.len) : NULL;
+    if (*detail)
+        return -ERR_USER_NAME;
     if (!origin_ok(r, config))
         return -ERR_ORIGIN;
     if (atomic_load(&world->draining))
@@ -151,10 +154,12 @@ static void ask_hub(struct conn *c, struct http_request *r, const char *channel,
     h->channel = shared_name_new(channel, len);
     c->client = atomic_fetch_add(&c->shard->world->last_client, 1) + 1;
     c->state = CONN_REGISTERING;
-    shard_post(c->shard, (struct mail){.kind = MAIL_REGISTER,
-                                       .conn = conn_ref(c),
-                                       .number = c->client,
-                                       .ptr = shared_name_ref(h->channel)});
+    shard_post(c->shard,
+               (struct mail){.kind = MAIL_REGISTER,
+                             .conn = conn_ref(c),
+                             .number = c->client,
+                             .user = r->user.len ? shared_name_new(r->user.data, r->user.len) : NULL,
+                             .ptr = shared_name_ref(h->channel)});
 }
 
 static void on_head(struct conn *c, size_t len)

@@ -20,6 +20,7 @@
 #include "push/mail.h"
 #include "push/receipt.h"
 #include "push/shard.h"
+#include "push/users.h"
 
 /* A channel that has subscribers, messages in its inbox, or waiters. */
 struct channel {
@@ -38,10 +39,24 @@ struct client {
     uint64_t number;
     struct conn_ref conn;
     uint32_t gone : 1;
-    uint32_t kept : 31; /* its messages in inboxes or handed out */
+    uint32_t named : 1; /* it is a struct named_client */
+    uint32_t kept : 30; /* its messages in inboxes or handed out */
     struct channel *channel;
     uint64_t question; /* the last one that was asked before it came */
 };
+
+/* A client whose user is known. */
+struct named_client {
+    struct client client;
+    struct user *user; /* NULL once it is gone */
+    struct list of_user;
+};
+
+/* Its user, or NULL. */
+static inline struct user *client_user(const struct client *c)
+{
+    return c->named ? LIST_ENTRY(c, struct named_client, client)->user : NULL;
+}
 
 /* What the hub knows about a channel's name: who is on it, and what holds there. */
 struct place {
@@ -58,7 +73,8 @@ struct sending {
     const void *payload;
     size_t len;
     struct asker asker;
-    int64_t receipt_timeout; /* milliseconds; 0: no receipt is wanted */
+    enum wish wish;
+    int64_t receipt_timeout; /* milliseconds, where there is a wish */
 };
 
 /* What passes by, one bit each: so kinds of them are a number. */
@@ -69,9 +85,10 @@ struct sight {
     enum sight_kind kind;
     const char *channel;
     size_t channel_len;
-    const struct msg *msg; /* what was pushed to the channel, or said by a client */
-    uint64_t client;       /* 0 for what was pushed */
-    unsigned code;         /* of what is closed; 1006: without a closing handshake */
+    const struct msg *msg;   /* what was pushed to the channel, or said by a client */
+    uint64_t client;         /* 0 for what was pushed */
+    const struct user *user; /* the client's, or NULL */
+    unsigned code;           /* of what is closed; 1006: without a closing handshake */
 };
 
 struct question;
@@ -123,6 +140,7 @@ struct hub {
     uint32_t *free_numbers;
     uint32_t free_count;
     struct client_table clients; /* the gone ones too */
+    struct user *users;          /* by name */
     uint32_t client_count;       /* of those that are not gone */
     uint32_t *clients_per_shard;
     struct receipt *receipts;
@@ -148,7 +166,7 @@ enum hub_answer { HUB_OK, HUB_NONE, HUB_CLOSED, HUB_NO_TARGET, HUB_TOO_BIG, HUB_
 
 /* How many bytes a message to this target may have. */
 uint64_t hub_message_limit(struct hub *h, const struct target *target);
-/* Publishes to a channel, by way of the engine, or sends to @client: or @all, past it: no id. HUB_OK:
+/* Publishes to a channel, by way of the engine, or sends to another target, past it: no id. HUB_OK:
  * up.published or up.receipt answers, perhaps before this returns. HUB_NO_TARGET: such a client never was.
  * HUB_TOO_BIG: it is over hub_message_limit(). */
 enum hub_answer hub_send(struct hub *h, const struct target *target, const struct sending *sending);
@@ -198,10 +216,33 @@ static inline struct channel *hub_find_channel(struct hub *h, const char *name, 
 {
     return hub_place(h, name, len)->channel;
 }
+/* Whom a target means, all together: which shards are to get a letter, and whom it is for. */
+struct recipients {
+    enum mail_scope scope;
+    uint32_t channel; /* number */
+    struct conn_ref conn;
+    uint64_t count; /* clients */
+    bool on[SHARDS_MAX];
+    struct crowd *crowds[SHARDS_MAX]; /* where the scope is a crowd: until a letter takes it */
+};
+/* HUB_OK, perhaps with nobody, or HUB_NO_TARGET. */
+enum hub_answer hub_resolve(struct hub *h, const struct target *target, struct recipients *out);
+/* What no letter has taken is freed. */
+void hub_drop_recipients(const struct hub *h, struct recipients *to);
+/* The letter with its address. */
+struct mail hub_addressed(struct recipients *to, uint32_t shard, struct mail mail);
 struct channel *hub_need_channel(struct hub *h, const char *name, size_t len);
 /* Frees it if nothing is left of it. */
 void hub_release_channel(struct hub *h, struct channel *ch);
 struct client *hub_find_client(struct hub *h, uint64_t number);
+void hub_on_register(struct hub *h, const struct mail *mail);
+void hub_on_gone(struct hub *h, const struct mail *mail);
+void hub_drop_clients(struct hub *h);
+/* Tells upwards what passes by, if such things are watched. The caller fills in what is not of the client. */
+__attribute__((cold)) void hub_show(const struct hub *h, const struct client *c, struct sight sight);
+/* What the engine calls; arg is the hub. */
+void hub_on_published(void *arg, const struct publication *p, struct msg_id id, const char *fault);
+void hub_publish(struct hub *h, const struct publication *p);
 void hub_release_client(struct hub *h, struct client *client);
 /* A message of a client has come in. */
 void hub_inbound(struct hub *h, struct client *client, struct msg *take_m);
@@ -210,8 +251,9 @@ void hub_end_waits(struct hub *h, struct client *client);
 void hub_post(struct hub *h, uint32_t shard, struct mail mail);
 /* Whether such a client is or ever was. */
 bool hub_client_was_given(const struct hub *h, uint64_t number);
-/* Gives the message a receipt that will answer the asker. The caller fills in whom it went to. */
-struct receipt *hub_new_receipt(struct hub *h, struct asker asker, struct msg *m, int64_t timeout);
+/* Gives the message, which has a wish, a receipt that will answer the asker. */
+void hub_new_receipt(struct hub *h, struct asker asker, struct msg *m, int64_t timeout, struct msg_id id,
+                     const struct target *target, const struct recipients *to);
 /* Answers and frees the receipt if nothing more is to be learnt. */
 void hub_settle_receipt(struct hub *h, struct receipt *r);
 void hub_on_receipt(struct hub *h, const struct mail *mail);

@@ -30,16 +30,27 @@ static void on_expired(struct timer *t)
             hub_post(r->hub, i, (struct mail){.kind = MAIL_RECEIPT_END, .number = r->number});
 }
 
-struct receipt *hub_new_receipt(struct hub *h, struct asker asker, struct msg *m, int64_t timeout)
+void hub_new_receipt(struct hub *h, struct asker asker, struct msg *m, int64_t timeout, struct msg_id id,
+                     const struct target *target, const struct recipients *to)
 {
     struct receipt *r = receipt_new(h->shard_count);
-    r->number = m->receipt = ++h->last_question;
+    r->number = ++h->last_question;
     r->asker = asker;
+    r->id = id;
     r->hub = h;
+    r->wish = (enum wish)m->wish;
+    r->kind = target->kind;
+    r->channel = to->channel;
+    r->client = target->client;
+    if (target->kind == TARGET_USER || target->kind == TARGET_MATCH)
+        r->name = shared_name_new(target->name, target->name_len);
+    r->recipients = to->count;
+    for (uint32_t i = 0; i < h->shard_count; i++)
+        r->shards[i].awaited = to->on[i];
+    msg_set_receipt(m, r->number);
     timer_init(&r->timer, on_expired);
     timer_set(&h->loop->timers, &r->timer, h->loop->now + timeout);
     HASH_ADD(hh, h->receipts, number, sizeof r->number, r);
-    return r;
 }
 
 void hub_on_receipt(struct hub *h, const struct mail *mail)
@@ -51,40 +62,13 @@ void hub_on_receipt(struct hub *h, const struct mail *mail)
     struct receipt_shard *shard = &r->shards[mail->conn.shard];
     if (mail->kind == MAIL_RECEIPT_BEGUN)
         shard->begun = true;
-    else if (mail->kind == MAIL_RECEIPT_HANDED)
-        r->handed += mail->value;
+    else if (mail->kind == MAIL_RECEIPT_REACHED)
+        r->reached += mail->value;
     else if (mail->kind == MAIL_RECEIPT_FAILED)
         receipt_fail(r, mail->client, (enum outcome)mail->value);
     else
         shard->ended = true;
     hub_settle_receipt(h, r);
-}
-
-/* ---- whom a target means ---- */
-
-/* Fills in the letter's address and says which shards are to get it. */
-static enum hub_answer address(struct hub *h, const struct target *target, struct mail *mail, bool *shards)
-{
-    if (target->kind == TARGET_CLIENT) {
-        const struct client *c = hub_find_client(h, target->client);
-        if (!hub_client_was_given(h, target->client))
-            return HUB_NO_TARGET;
-        if (!c || c->gone)
-            return HUB_OK;
-        mail->scope = SCOPE_CLIENT;
-        mail->conn = c->conn;
-        shards[c->conn.shard] = true;
-        return HUB_OK;
-    }
-    const struct channel *ch =
-        target->kind == TARGET_CHANNEL ? hub_find_channel(h, target->channel, target->channel_len) : NULL;
-    if (target->kind == TARGET_CHANNEL && !ch)
-        return HUB_OK;
-    mail->scope = ch ? SCOPE_CHANNEL : SCOPE_ALL;
-    mail->channel = ch ? ch->number : 0;
-    for (uint32_t i = 0; i < h->shard_count; i++)
-        shards[i] = (ch ? ch->per_shard : h->clients_per_shard)[i] > 0;
-    return HUB_OK;
 }
 
 /* ---- WS.LIST, WS.CLOSE and WS.DRAIN: what all shards say, put together ---- */
@@ -102,8 +86,10 @@ struct question {
 
 static void free_rows(struct client_rows *rows)
 {
-    for (size_t i = 0; rows && i < rows->count; i++)
+    for (size_t i = 0; rows && i < rows->count; i++) {
         shared_name_unref(rows->rows[i].channel);
+        shared_name_unref(rows->rows[i].user);
+    }
     free(rows);
 }
 
@@ -142,20 +128,19 @@ static struct question *new_question(struct hub *h, enum mail_kind kind, struct 
 static enum hub_answer ask(struct hub *h, const struct target *target, struct mail mail, struct msg *frame,
                            struct asker asker)
 {
-    bool shards[SHARDS_MAX] = {false};
-    enum hub_answer answer = address(h, target, &mail, shards);
-    if (answer != HUB_OK)
-        return answer;
+    struct recipients to;
+    if (hub_resolve(h, target, &to) != HUB_OK)
+        return HUB_NO_TARGET;
     struct question *q = new_question(h, mail.kind, asker);
     mail.number = q->number;
     for (uint32_t i = 0; i < h->shard_count; i++) {
-        if (!shards[i])
+        if (!to.on[i])
             continue;
         if (frame)
             msg_ref(frame);
         mail.ptr = frame;
         q->awaited++;
-        hub_post(h, i, mail);
+        hub_post(h, i, hub_addressed(&to, i, mail));
     }
     answer_if_complete(h, q);
     return HUB_OK;
@@ -176,6 +161,16 @@ enum hub_answer hub_close_clients(struct hub *h, const struct target *target, un
     enum hub_answer answer = ask(h, target, (struct mail){.kind = MAIL_CLOSE, .value = code}, frame, asker);
     msg_unref(frame);
     return answer;
+}
+
+/* What shards don't know. A client that they have listed is not gone here yet: that letter comes later. */
+static void fill_in_users(struct hub *h, struct client_rows *rows)
+{
+    for (size_t i = 0; i < rows->count; i++) {
+        const struct client *c = hub_find_client(h, rows->rows[i].client);
+        const struct user *u = c ? client_user(c) : NULL;
+        rows->rows[i].user = u ? shared_name_ref(u->name) : NULL;
+    }
 }
 
 void hub_drained(struct timer *drain_timer)
@@ -208,8 +203,10 @@ void hub_on_answer(struct hub *h, const struct mail *mail)
         free_rows(mail->ptr);
         return;
     }
-    if (mail->ptr)
+    if (mail->ptr) {
+        fill_in_users(h, mail->ptr);
         q->rows[q->count++] = mail->ptr;
+    }
     q->closed += mail->value;
     q->awaited--;
     answer_if_complete(h, q);

@@ -132,7 +132,7 @@ static enum hub_answer find_inbox(struct hub *h, const struct target *target, st
 {
     *gone = false;
     if (!wanted_client(target)) {
-        *ch = hub_find_channel(h, target->channel, target->channel_len);
+        *ch = hub_find_channel(h, target->name, target->name_len);
         return HUB_OK;
     }
     if (!hub_client_was_given(h, target->client))
@@ -197,7 +197,7 @@ enum hub_answer hub_wait(struct hub *h, const struct target *target, int64_t tim
     w->asker = asker;
     w->client = wanted_client(target);
     w->channel = w->client ? hub_find_client(h, w->client)->channel
-                           : hub_need_channel(h, target->channel, target->channel_len);
+                           : hub_need_channel(h, target->name, target->name_len);
     timer_init(&w->timer, on_timeout);
     list_append(&w->channel->inbox.waiters, &w->link);
     list_append(&h->waiters, &w->all);

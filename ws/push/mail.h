@@ -28,22 +28,41 @@ enum mail_kind {
     MAIL_CONFIGURE,   /* ptr: struct config, held */
     MAIL_DRAIN,       /* value: milliseconds; number: the question */
     /* to the hub */
-    MAIL_REGISTER,       /* ptr: struct shared_name; number: the client */
-    MAIL_GONE,           /* number: the client; value: the close code */
-    MAIL_INBOUND,        /* number: the client; ptr: struct msg */
-    MAIL_CLOSED,         /* number: the question; value: closing handshakes begun, or to be begun */
-    MAIL_LISTED,         /* number: the question; ptr: struct client_rows */
-    MAIL_CONFIGURED,     /* a shard goes by the newest configuration */
-    MAIL_RECEIPT_BEGUN,  /* number: the receipt; value: queues that took the message */
-    MAIL_RECEIPT_HANDED, /* number: the receipt; value: how many more have it */
-    MAIL_RECEIPT_FAILED, /* number: the receipt; client, value: enum outcome */
-    MAIL_RECEIPT_ENDED   /* number: the receipt; this shard will say no more */
+    MAIL_REGISTER,        /* ptr: struct shared_name; number: the client; user: NULL or held */
+    MAIL_GONE,            /* number: the client; value: the close code */
+    MAIL_INBOUND,         /* number: the client; ptr: struct msg */
+    MAIL_CLOSED,          /* number: the question; value: closing handshakes begun, or to be begun */
+    MAIL_LISTED,          /* number: the question; ptr: struct client_rows */
+    MAIL_CONFIGURED,      /* a shard goes by the newest configuration */
+    MAIL_RECEIPT_BEGUN,   /* number: the receipt; value: queues that took the message */
+    MAIL_RECEIPT_REACHED, /* number: the receipt; value: how many more have got so far */
+    MAIL_RECEIPT_FAILED,  /* number: the receipt; client, value: enum outcome */
+    MAIL_RECEIPT_ENDED    /* number: the receipt; this shard will say no more */
 };
 
-enum mail_scope { SCOPE_CHANNEL, SCOPE_CLIENT, SCOPE_ALL };
+/* Whom a letter is for: all on `channel`, conn, `crowd`, or all. */
+enum mail_scope { SCOPE_CHANNEL, SCOPE_CLIENT, SCOPE_CROWD, SCOPE_ALL };
 
-/* What became of a message on its way to one client. */
-enum outcome { OUTCOME_HANDED, OUTCOME_TIMEOUT, OUTCOME_DROPPED, OUTCOME_CLOSED };
+/* One client, or, where conn.fd is -1, all on a channel. */
+struct crowd_member {
+    struct conn_ref conn;
+    uint32_t channel;
+};
+
+/* Whom a letter to one shard is for. Nobody is in it twice. */
+struct crowd {
+    uint32_t count;
+    struct crowd_member members[];
+};
+
+/* What became of a message on its way to one client. REACHED is as far as its sender wanted to know. */
+enum outcome {
+    OUTCOME_REACHED,
+    OUTCOME_TIMEOUT,
+    OUTCOME_DROPPED,
+    OUTCOME_CLOSED,
+    OUTCOME_UNSUPPORTED /* this client can't tell */
+};
 
 struct mail {
     enum mail_kind kind;
@@ -52,7 +71,11 @@ struct mail {
     uint32_t channel;
     uint32_t value;
     uint64_t number;
-    uint64_t client;
+    union {
+        uint64_t client;
+        struct shared_name *user;
+        struct crowd *crowd; /* the letter's own */
+    };
     void *ptr;
 };
 
@@ -60,7 +83,8 @@ struct mail {
 struct client_row {
     uint64_t client;
     struct shared_name *channel;
-    int64_t since; /* Unix milliseconds */
+    struct shared_name *user; /* the hub's to fill in; NULL: none */
+    int64_t since;            /* Unix milliseconds */
     uint64_t msgs_out;
     uint64_t msgs_in;
     uint64_t bytes_out;

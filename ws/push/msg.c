@@ -5,17 +5,23 @@
 
 #include "base/buf.h"
 
-static struct msg *allocate(const void *payload, size_t len)
+/* A control frame that a server sends: two bytes of header, no mask (RFC 6455 section 5.2). */
+enum { PING_LEN = 2 + MSG_PING_PAYLOAD, PING_FIRST = 0x80 | WEBSOCKET_PING };
+
+static struct msg *allocate(enum wish wish, const void *payload, size_t len)
 {
+    size_t ping_len = wish == WISH_PONGED ? PING_LEN : 0;
     if (len > SIZE_MAX / 2)
         return NULL;
-    struct msg *m = malloc(sizeof *m + len);
+    struct msg *m = malloc(sizeof *m + len + ping_len);
     if (!m)
         return NULL;
     atomic_init(&m->refs, 1);
     atomic_init(&m->compressed, NULL);
     m->opcode = 0;
     m->header_len = 0;
+    m->ping_len = (uint8_t)ping_len;
+    m->wish = (uint8_t)wish;
     m->receipt = 0;
     m->len = len;
     if (len)
@@ -23,10 +29,10 @@ static struct msg *allocate(const void *payload, size_t len)
     return m;
 }
 
-static struct msg *make(struct websocket *ws, enum websocket_opcode opcode, bool compressed,
+static struct msg *make(struct websocket *ws, enum websocket_opcode opcode, bool compressed, enum wish wish,
                         const void *payload, size_t len)
 {
-    struct msg *m = allocate(payload, len);
+    struct msg *m = allocate(wish, payload, len);
     if (!m)
         return NULL;
     uint8_t header[WEBSOCKET_HEADER_MAX];
@@ -38,7 +44,33 @@ static struct msg *make(struct websocket *ws, enum websocket_opcode opcode, bool
 
 struct msg *msg_new(struct websocket *ws, enum websocket_opcode opcode, const void *payload, size_t len)
 {
-    return make(ws, opcode, false, payload, len);
+    return make(ws, opcode, false, WISH_NOTHING, payload, len);
+}
+
+struct msg *msg_new_wished(struct websocket *ws, enum websocket_opcode opcode, enum wish wish,
+                           const void *payload, size_t len)
+{
+    return make(ws, opcode, false, wish, payload, len);
+}
+
+void msg_set_receipt(struct msg *m, uint64_t number)
+{
+    uint8_t *ping = m->payload + m->len;
+    m->receipt = number;
+    if (!m->ping_len)
+        return;
+    ping[0] = PING_FIRST;
+    ping[1] = MSG_PING_PAYLOAD;
+    for (int i = 0; i < MSG_PING_PAYLOAD; i++)
+        ping[2 + i] = (uint8_t)(number >> (56 - 8 * i));
+}
+
+uint64_t msg_pong_number(const uint8_t *payload, size_t len)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; len == MSG_PING_PAYLOAD && i < len; i++)
+        number = number << 8 | payload[i];
+    return number;
 }
 
 /* NULL where it would not be shorter, or there is no memory. */
@@ -48,9 +80,10 @@ static struct msg *compress(const struct msg *m, struct websocket *ws, int level
     struct msg *compressed = NULL;
     websocket_compress(ws, level, m->payload, m->len, &bytes);
     if (!buf_failed(&bytes) && bytes.len < m->len)
-        compressed = make(ws, (enum websocket_opcode)m->opcode, true, bytes.data, bytes.len);
+        compressed =
+            make(ws, (enum websocket_opcode)m->opcode, true, (enum wish)m->wish, bytes.data, bytes.len);
     if (compressed)
-        compressed->receipt = m->receipt;
+        msg_set_receipt(compressed, m->receipt);
     buf_fini(&bytes);
     return compressed;
 }
@@ -70,7 +103,7 @@ struct msg *msg_compressed(struct msg *m, struct websocket *ws, int level)
 
 struct msg *msg_new_raw(const void *bytes, size_t len)
 {
-    return allocate(bytes, len);
+    return allocate(WISH_NOTHING, bytes, len);
 }
 
 /* The longest beginning of `text` that fits and does not end within a character. */

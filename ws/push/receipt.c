@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 
+#include "base/glob.h"
+#include "push/hub.h"
+
 struct receipt *receipt_new(uint32_t shard_count)
 {
     struct receipt *r = calloc(1, sizeof *r + shard_count * sizeof r->shards[0]);
@@ -13,6 +16,7 @@ struct receipt *receipt_new(uint32_t shard_count)
 
 void receipt_free(struct receipt *r)
 {
+    shared_name_unref(r->name);
     free(r->failures);
     free(r);
 }
@@ -26,20 +30,34 @@ void receipt_fail(struct receipt *r, uint64_t client, enum outcome outcome)
     failures[r->failure_count++] = (struct receipt_failure){client, outcome};
 }
 
-static bool is_recipient(const struct receipt *r, uint64_t client, uint32_t channel)
+static bool is_named(const struct client *c, const struct shared_name *name)
 {
-    return r->scope == SCOPE_ALL || (r->scope == SCOPE_CHANNEL ? r->channel == channel : r->client == client);
+    const struct user *u = client_user(c);
+    return u && u->name->len == name->len && memcmp(u->name->text, name->text, name->len) == 0;
 }
 
-void receipt_on_gone(struct receipt *r, uint32_t shard, uint64_t client, uint32_t channel)
+static bool is_recipient(const struct receipt *r, const struct client *c)
 {
-    if (r->shards[shard].awaited && !r->shards[shard].begun && is_recipient(r, client, channel))
-        receipt_fail(r, client, OUTCOME_CLOSED);
+    const struct shared_name *channel = c->channel->name;
+    switch (r->kind) {
+    case TARGET_CHANNEL: return r->channel == c->channel->number;
+    case TARGET_CLIENT: return r->client == c->number;
+    case TARGET_USER: return is_named(c, r->name);
+    case TARGET_MATCH: return glob_match(r->name->text, r->name->len, channel->text, channel->len);
+    case TARGET_ALL: return true;
+    }
+    return false;
+}
+
+void receipt_on_gone(struct receipt *r, uint32_t shard, const struct client *c)
+{
+    if (r->shards[shard].awaited && !r->shards[shard].begun && is_recipient(r, c))
+        receipt_fail(r, c->number, OUTCOME_CLOSED);
 }
 
 bool receipt_complete(const struct receipt *r)
 {
-    if (r->handed + r->failure_count >= r->recipients)
+    if (r->reached + r->failure_count >= r->recipients)
         return true;
     for (uint32_t i = 0; i < r->shard_count; i++)
         if (r->shards[i].awaited && !r->shards[i].ended)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/hash.h"
+#include "base/name.h"
 #include "loop/timer.h"
 #include "push/engine.h"
 #include "push/mail.h"
@@ -32,12 +33,14 @@ struct receipt {
     struct msg_id id;
     struct timer timer;
     struct hub *hub;
+    enum wish wish;
     /* whom it went to */
-    enum mail_scope scope;
+    enum target_kind kind;
     uint32_t channel;
     uint64_t client;
+    struct shared_name *name; /* of a user, or a pattern */
     uint64_t recipients;
-    uint64_t handed;
+    uint64_t reached; /* got as far as was wished for */
     struct receipt_failure *failures;
     size_t failure_count;
     bool expired; /* time is over, the shards are asked who is late */
@@ -46,11 +49,13 @@ struct receipt {
     struct receipt_shard shards[];
 };
 
+struct client;
+
 struct receipt *receipt_new(uint32_t shard_count);
 void receipt_free(struct receipt *r);
 void receipt_fail(struct receipt *r, uint64_t client, enum outcome outcome);
 /* A client is gone: its failure, if its shard had not begun and it is among the recipients. */
-void receipt_on_gone(struct receipt *r, uint32_t shard, uint64_t client, uint32_t channel);
+void receipt_on_gone(struct receipt *r, uint32_t shard, const struct client *c);
 /* Whether every outcome is known, or nobody is left who could tell one. */
 bool receipt_complete(const struct receipt *r);
 

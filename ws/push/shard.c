@@ -97,19 +97,37 @@ void shard_unsubscribe(struct shard *s, struct conn *c)
     }
 }
 
+typedef void conn_visit(struct conn *c, void *arg);
+
+static void visit_client(struct shard *s, struct conn_ref ref, conn_visit *visit, void *arg)
+{
+    struct conn *c = conn_find(s, ref);
+    if (c && c->channel != NO_CHANNEL)
+        visit(c, arg);
+}
+
+static void each_on(struct shard *s, uint32_t channel, conn_visit *visit, void *arg)
+{
+    const struct shard_channel *ch = channel < s->channel_count ? &s->channels[channel] : NULL;
+    for (uint32_t i = 0; ch && i < ch->count; i++)
+        visit(ch->subscribers[i], arg);
+}
+
 /* Calls `visit` for each registered client of the scope that a letter names. */
-static void each_client(struct shard *s, const struct mail *mail, void (*visit)(struct conn *c, void *arg),
-                        void *arg)
+static void each_client(struct shard *s, const struct mail *mail, conn_visit *visit, void *arg)
 {
     if (mail->scope == SCOPE_CLIENT) {
-        struct conn *c = conn_find(s, mail->conn);
-        if (c && c->channel != NO_CHANNEL)
-            visit(c, arg);
+        visit_client(s, mail->conn, visit, arg);
     } else if (mail->scope == SCOPE_CHANNEL) {
-        const struct shard_channel *ch =
-            mail->channel < s->channel_count ? &s->channels[mail->channel] : NULL;
-        for (uint32_t i = 0; ch && i < ch->count; i++)
-            visit(ch->subscribers[i], arg);
+        each_on(s, mail->channel, visit, arg);
+    } else if (mail->scope == SCOPE_CROWD) {
+        for (uint32_t i = 0; i < mail->crowd->count; i++) {
+            const struct crowd_member *m = &mail->crowd->members[i];
+            if (m->conn.fd < 0)
+                each_on(s, m->channel, visit, arg);
+            else
+                visit_client(s, m->conn, visit, arg);
+        }
     } else {
         for (size_t fd = 0; fd < s->loop->slot_count; fd++) {
             struct conn *c = conn_of(s->loop->slots[fd]);
@@ -132,14 +150,29 @@ static void count_one(struct conn *c, void *arg)
     ++*(uint32_t *)arg;
 }
 
+static void settle_for_client(struct shard *s, struct conn_ref ref)
+{
+    const struct conn *c = conn_find(s, ref);
+    if (c)
+        batch_settle(s, c->channel);
+}
+
 /* What comes to the clients of a scope is to follow what was gathered for them. */
 static void settle_batches(struct shard *s, const struct mail *mail)
 {
-    const struct conn *c = mail->scope == SCOPE_CLIENT ? conn_find(s, mail->conn) : NULL;
-    if (mail->scope == SCOPE_ALL)
-        batch_settle_all(s);
-    else if (mail->scope == SCOPE_CHANNEL || c)
-        batch_settle(s, c ? c->channel : mail->channel);
+    switch (mail->scope) {
+    case SCOPE_CHANNEL: batch_settle(s, mail->channel); break;
+    case SCOPE_CLIENT: settle_for_client(s, mail->conn); break;
+    case SCOPE_ALL: batch_settle_all(s); break;
+    case SCOPE_CROWD:
+        for (uint32_t i = 0; s->batch_count && i < mail->crowd->count; i++) {
+            const struct crowd_member *m = &mail->crowd->members[i];
+            if (m->conn.fd < 0)
+                batch_settle(s, m->channel);
+            else
+                settle_for_client(s, m->conn);
+        }
+    }
 }
 
 static void deliver(struct shard *s, const struct mail *mail)
@@ -157,6 +190,7 @@ static void deliver(struct shard *s, const struct mail *mail)
         each_client(s, mail, push_to, m);
     }
     msg_unref(m);
+    free(mail->crowd);
 }
 
 /* ---- other letters ---- */
@@ -189,6 +223,7 @@ static void close_clients(struct shard *s, const struct mail *mail)
     struct closing closing = {mail->ptr, mail->value, 0};
     each_client(s, mail, close_one, &closing);
     msg_unref(mail->ptr);
+    free(mail->crowd);
     shard_post(s, (struct mail){.kind = MAIL_CLOSED, .number = mail->number, .value = closing.begun});
 }
 
@@ -208,6 +243,7 @@ static void list_clients(struct shard *s, const struct mail *mail)
         rows->count = 0;
         each_client(s, mail, add_row, rows);
     }
+    free(mail->crowd);
     shard_post(s, (struct mail){.kind = MAIL_LISTED, .number = mail->number, .ptr = rows});
 }
 

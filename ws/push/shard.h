@@ -57,6 +57,7 @@ struct shard_channel {
     struct batch *batch; /* of this turn; NULL: nothing was published yet */
 };
 
+struct awaited;
 struct shard_receipt;
 
 struct shard {
@@ -71,6 +72,7 @@ struct shard {
     uint32_t batch_count;
     struct batch *spare_batch;
     struct shard_receipt *receipts; /* uthash */
+    struct awaited *awaited;        /* pongs to messages */
     struct stats stats;
     atomic_size_t out_bytes; /* queued to its clients */
     /* drain */
@@ -99,11 +101,17 @@ void shard_count_out(struct shard *s, int64_t bytes);
 
 /* ---- shard_receipt.c: messages that somebody wants to know about ---- */
 
-/* So many queues take it. The hub hears this before what became of any. */
-void shard_receipt_begin(struct shard *s, uint64_t number, uint32_t queues);
-/* It has left a client's queue. */
-void shard_receipt_left(struct shard *s, const struct msg *m, uint64_t client, enum outcome outcome);
-/* Time is over: whoever still has it in the queue is late. */
+/* So many clients take it. The hub hears this before what became of any. */
+void shard_receipt_begin(struct shard *s, uint64_t number, uint32_t clients);
+/* What became of it on its way to the client is known. */
+void shard_receipt_tell(struct shard *s, uint64_t number, uint64_t client, enum outcome outcome);
+/* It was written to the client. */
+void shard_receipt_written(struct conn *c, const struct msg *m);
+/* A pong came that carries this number. */
+void shard_receipt_ponged(struct conn *c, uint64_t number);
+/* No pong will come any more. */
+void shard_receipt_no_pongs(struct conn *c);
+/* Time is over: whoever is not so far is late. */
 void shard_receipt_end(struct shard *s, uint64_t number);
 /* At the end of a turn: what was gathered is sent to the hub. */
 void shard_receipts_report(struct shard *s);

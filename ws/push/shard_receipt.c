@@ -1,13 +1,14 @@
 /* What a shard tells the hub of the messages that somebody wants to know about. */
 #include <stdlib.h>
 
+#include "push/awaited.h"
 #include "push/shard.h"
 
 /* What this shard knows of a message that somebody waits for. */
 struct shard_receipt {
     uint64_t number;
-    uint32_t pending; /* queues that hold it */
-    uint32_t handed;  /* since the hub was last told */
+    uint32_t pending; /* clients of which nothing is known yet */
+    uint32_t reached; /* since the hub was last told */
     UT_hash_handle hh;
 };
 
@@ -24,38 +25,84 @@ static void free_receipt(struct shard *s, struct shard_receipt *r)
     free(r);
 }
 
-void shard_receipt_begin(struct shard *s, uint64_t number, uint32_t queues)
+void shard_receipt_begin(struct shard *s, uint64_t number, uint32_t clients)
 {
-    shard_post(s, (struct mail){.kind = MAIL_RECEIPT_BEGUN, .number = number, .value = queues});
-    if (queues == 0)
+    shard_post(s, (struct mail){.kind = MAIL_RECEIPT_BEGUN, .number = number, .value = clients});
+    if (clients == 0)
         return;
     struct shard_receipt *r = calloc(1, sizeof *r);
     if (!r)
         abort();
     r->number = number;
-    r->pending = queues;
+    r->pending = clients;
     HASH_ADD(hh, s->receipts, number, sizeof r->number, r);
 }
 
-void shard_receipt_left(struct shard *s, const struct msg *m, uint64_t client, enum outcome outcome)
+/* ---- what becomes of it ---- */
+
+static void settle(struct shard *s, struct shard_receipt *r, uint64_t client, enum outcome outcome)
 {
-    struct shard_receipt *r = find_receipt(s, m->receipt);
-    if (!r)
-        return;
     r->pending--;
-    if (outcome == OUTCOME_HANDED)
-        r->handed++;
+    if (outcome == OUTCOME_REACHED)
+        r->reached++;
     else
         shard_post(s,
                    (struct mail){
                        .kind = MAIL_RECEIPT_FAILED, .number = r->number, .client = client, .value = outcome});
 }
 
+void shard_receipt_tell(struct shard *s, uint64_t number, uint64_t client, enum outcome outcome)
+{
+    struct shard_receipt *r = find_receipt(s, number);
+    if (r)
+        settle(s, r, client, outcome);
+}
+
+/* That their script has it is more than browsers without code of ours can tell. */
+void shard_receipt_written(struct conn *c, const struct msg *m)
+{
+    struct shard_receipt *r = find_receipt(c->shard, m->receipt);
+    if (!r)
+        return;
+    if (m->wish == WISH_PONGED) {
+        awaited_add(&c->shard->awaited, c->io.fd, m->receipt);
+        c->awaits = true;
+    } else {
+        settle(c->shard, r, c->client, m->wish == WISH_HANDED ? OUTCOME_REACHED : OUTCOME_UNSUPPORTED);
+    }
+}
+
+static void ponged(void *arg, uint64_t number)
+{
+    const struct conn *c = arg;
+    shard_receipt_tell(c->shard, number, c->client, OUTCOME_REACHED);
+}
+
+void shard_receipt_ponged(struct conn *c, uint64_t number)
+{
+    c->awaits = awaited_answered(&c->shard->awaited, c->io.fd, number, ponged, c);
+}
+
+static void never_ponged(void *arg, uint64_t number)
+{
+    const struct conn *c = arg;
+    shard_receipt_tell(c->shard, number, c->client, OUTCOME_CLOSED);
+}
+
+void shard_receipt_no_pongs(struct conn *c)
+{
+    if (c->awaits)
+        awaited_drop(&c->shard->awaited, c->io.fd, never_ponged, c);
+    c->awaits = false;
+}
+
+/* ---- what the hub is told ---- */
+
 static void report(struct shard *s, struct shard_receipt *r)
 {
-    if (r->handed)
-        shard_post(s, (struct mail){.kind = MAIL_RECEIPT_HANDED, .number = r->number, .value = r->handed});
-    r->handed = 0;
+    if (r->reached)
+        shard_post(s, (struct mail){.kind = MAIL_RECEIPT_REACHED, .number = r->number, .value = r->reached});
+    r->reached = 0;
 }
 
 void shard_receipts_report(struct shard *s)
@@ -70,20 +117,26 @@ void shard_receipts_report(struct shard *s)
     }
 }
 
+/* ---- the end of time ---- */
+
 struct late {
-    struct shard *shard;
     uint64_t receipt;
-    uint64_t client;
+    bool waits; /* in the queue */
 };
 
-static void report_late(void *arg, const struct msg *m)
+static void look(void *arg, const struct msg *m)
 {
     struct late *late = arg;
-    if (m->receipt == late->receipt)
-        shard_post(late->shard, (struct mail){.kind = MAIL_RECEIPT_FAILED,
-                                              .number = late->receipt,
-                                              .client = late->client,
-                                              .value = OUTCOME_TIMEOUT});
+    late->waits |= m->receipt == late->receipt;
+}
+
+static bool is_late(struct conn *c, uint64_t number)
+{
+    struct late late = {number, false};
+    if (c->awaits)
+        c->awaits = awaited_forget(&c->shard->awaited, c->io.fd, number, &late.waits);
+    outq_each(&c->out, look, &late);
+    return late.waits;
 }
 
 void shard_receipt_end(struct shard *s, uint64_t number)
@@ -92,10 +145,9 @@ void shard_receipt_end(struct shard *s, uint64_t number)
     if (r) {
         report(s, r);
         for (size_t fd = 0; r->pending && fd < s->loop->slot_count; fd++) {
-            const struct conn *c = conn_of(s->loop->slots[fd]);
-            struct late late = {s, number, c ? c->client : 0};
-            if (c)
-                outq_each(&c->out, report_late, &late);
+            struct conn *c = conn_of(s->loop->slots[fd]);
+            if (c && is_late(c, number))
+                settle(s, r, c->client, OUTCOME_TIMEOUT);
         }
         free_receipt(s, r);
     }

@@ -183,6 +183,8 @@ static int take_header(struct header_state *s, const struct http_text *name, str
         return take_single(&r->forwarded_proto, value, ERR_HTTP_SYNTAX);
     if (text_is(name, "x-wspush-channel"))
         return take_single(&r->channel, value, ERR_HTTP_SYNTAX);
+    if (text_is(name, "x-wspush-user"))
+        return take_single(&r->user, value, ERR_HTTP_SYNTAX);
     if (text_is(name, "upgrade"))
         r->upgrade_websocket |= list_has(value, "websocket");
     else if (text_is(name, "connection"))

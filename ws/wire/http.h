@@ -29,6 +29,7 @@ struct http_request {
     struct http_text real_ip;
     struct http_text forwarded_proto;
     struct http_text channel;
+    struct http_text user;
     struct http_text protocols[HTTP_PROTOCOLS_MAX]; /* Sec-WebSocket-Protocol, a header each */
     size_t protocol_count;
     struct http_text protocol; /* the one that is agreed to; set by the caller */

@@ -196,8 +196,8 @@ START_TEST(targets)
     struct target t;
     ck_assert_ptr_null(target_parse("test/room", 9, &t));
     ck_assert_int_eq(t.kind, TARGET_CHANNEL);
-    ck_assert_uint_eq(t.channel_len, 9);
-    ck_assert(memcmp(t.channel, "test/room", 9) == 0);
+    ck_assert_uint_eq(t.name_len, 9);
+    ck_assert(memcmp(t.name, "test/room", 9) == 0);
     ck_assert_ptr_null(target_parse("@all", 4, &t));
     ck_assert_int_eq(t.kind, TARGET_ALL);
     ck_assert_ptr_null(target_parse("@client:c42", 11, &t));

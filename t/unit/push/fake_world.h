@@ -94,9 +94,9 @@ static inline void on_published(void *arg, struct asker asker, uint64_t recipien
 
 static inline void on_receipt(void *arg, const struct receipt *r)
 {
-    static const char *const names[] = {"handed", "timeout", "dropped", "closed"};
+    static const char *const names[] = {"reached", "timeout", "dropped", "closed", "unsupported"};
     (void)arg;
-    buf_addf(&told, "receipt %" PRIu64 ": %" PRIu64 " of %" PRIu64, r->asker.slot, r->handed, r->recipients);
+    buf_addf(&told, "receipt %" PRIu64 ": %" PRIu64 " of %" PRIu64, r->asker.slot, r->reached, r->recipients);
     for (size_t i = 0; i < r->failure_count; i++)
         buf_addf(&told, ", c%" PRIu64 " %s", r->failures[i].client, names[r->failures[i].outcome]);
     buf_addc(&told, '\n');
@@ -177,6 +177,18 @@ static inline void expect_no_letters(void)
         ck_assert_int_eq((int)next_letter(i, (enum mail_kind) - 1).kind, -1);
 }
 
+/* Whom the last delivery to a crowd was for: " c3" a client, " #0" a channel's number. */
+static char last_crowd[200];
+
+static inline void note_member(const struct crowd_member *m)
+{
+    size_t n = strlen(last_crowd);
+    if (m->conn.fd < 0)
+        snprintf(last_crowd + n, sizeof last_crowd - n, " #%u", m->channel);
+    else
+        snprintf(last_crowd + n, sizeof last_crowd - n, " c%d", m->conn.fd);
+}
+
 /* The shard gets a message to deliver: this text. Returns the letter; the message is not its own any more. */
 static inline struct mail expect_delivery(int shard, const char *text)
 {
@@ -189,6 +201,11 @@ static inline struct mail expect_delivery(int shard, const char *text)
     atomic_fetch_sub(&world.mail_bytes, m->len);
     msg_unref(m);
     mail.ptr = NULL;
+    last_crowd[0] = '\0';
+    for (uint32_t i = 0; mail.crowd && i < mail.crowd->count; i++)
+        note_member(&mail.crowd->members[i]);
+    free(mail.crowd);
+    mail.crowd = NULL;
     return mail;
 }
 
@@ -199,15 +216,21 @@ static inline void say(struct mail mail)
     hub_on_mail(&hub, &mail);
 }
 
-/* A client, as a shard would register it. Its descriptor is its number. */
-static inline uint64_t come(uint32_t shard, const char *channel)
+/* A client, as a shard would register it. Its descriptor is its number. `user`: NULL or a name. */
+static inline uint64_t come_as(const char *user, uint32_t shard, const char *channel)
 {
     uint64_t number = atomic_fetch_add(&world.last_client, 1) + 1;
     say((struct mail){.kind = MAIL_REGISTER,
                       .conn = {shard, (int)number, 1},
                       .number = number,
+                      .user = user ? shared_name_new(user, strlen(user)) : NULL,
                       .ptr = shared_name_new(channel, strlen(channel))});
     return number;
+}
+
+static inline uint64_t come(uint32_t shard, const char *channel)
+{
+    return come_as(NULL, shard, channel);
 }
 
 static inline uint32_t expect_registered(uint32_t shard, uint64_t number, const char *channel)
@@ -228,6 +251,13 @@ static inline uint64_t join(uint32_t shard, const char *channel)
     return number;
 }
 
+static inline uint64_t join_as(const char *user, uint32_t shard, const char *channel)
+{
+    uint64_t number = come_as(user, shard, channel);
+    expect_registered(shard, number, channel);
+    return number;
+}
+
 static inline void leave(uint32_t shard, uint64_t number)
 {
     say((struct mail){.kind = MAIL_GONE, .conn = {.shard = shard}, .number = number});
@@ -244,7 +274,7 @@ static inline void client_says(uint64_t number, const char *text)
 
 static inline struct target to_channel(const char *name)
 {
-    return (struct target){.kind = TARGET_CHANNEL, .channel = name, .channel_len = strlen(name)};
+    return (struct target){.kind = TARGET_CHANNEL, .name = name, .name_len = strlen(name)};
 }
 
 static inline struct target to_client(uint64_t number)
@@ -252,13 +282,26 @@ static inline struct target to_client(uint64_t number)
     return (struct target){.kind = TARGET_CLIENT, .client = number};
 }
 
+static inline struct target to_user(const char *name)
+{
+    return (struct target){.kind = TARGET_USER, .name = name, .name_len = strlen(name)};
+}
+
+static inline struct target to_match(const char *pattern)
+{
+    return (struct target){.kind = TARGET_MATCH, .name = pattern, .name_len = strlen(pattern)};
+}
+
 static const struct target to_all = {.kind = TARGET_ALL};
 
 static inline enum hub_answer send_to(struct target target, const char *text, uint64_t slot_number,
                                       int64_t receipt_timeout)
 {
-    struct sending sending = {
-        .payload = text, .len = strlen(text), .asker = slot(slot_number), .receipt_timeout = receipt_timeout};
+    struct sending sending = {.payload = text,
+                              .len = strlen(text),
+                              .asker = slot(slot_number),
+                              .wish = receipt_timeout ? WISH_HANDED : WISH_NOTHING,
+                              .receipt_timeout = receipt_timeout};
     return hub_send(&hub, &target, &sending);
 }
 

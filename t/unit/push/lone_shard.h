@@ -31,6 +31,7 @@ static struct loop loop;
 static struct mailbox hub_box;
 static struct shard shard;
 static struct websocket *ws;
+static enum wish wish; /* of messages with a receipt */
 
 static inline void on_mail(void *arg, const void *letter)
 {
@@ -67,6 +68,7 @@ static inline void start(void)
     loop.arg = &shard;
     shard_init(&shard, 1, &world, config, &loop);
     ws = websocket_new();
+    wish = WISH_HANDED;
 }
 
 /* ---- the hub's side ---- */
@@ -112,8 +114,8 @@ static inline void register_client(const struct mail *asked)
 
 static inline void deliver_text(struct mail mail, const char *text, size_t len, uint64_t receipt)
 {
-    struct msg *m = msg_new(ws, WEBSOCKET_TEXT, text, len);
-    m->receipt = receipt;
+    struct msg *m = msg_new_wished(ws, WEBSOCKET_TEXT, receipt ? wish : WISH_NOTHING, text, len);
+    msg_set_receipt(m, receipt);
     mail.kind = MAIL_DELIVER;
     mail.ptr = m;
     atomic_fetch_add(&world.mail_bytes, m->len);

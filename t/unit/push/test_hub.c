@@ -222,6 +222,68 @@ START_TEST(to_everybody)
 }
 END_TEST
 
+START_TEST(to_a_user)
+{
+    join(0, "a");
+    uint64_t one = join_as("alice", 0, "a");
+    join_as("alice", 1, "b");
+    join_as("bob", 1, "b");
+    join_as("alice", 1, "c");
+    ck_assert_int_eq(send_to(to_user("alice"), "hi", 1, 0), HUB_OK);
+    ck_assert_int_eq(expect_delivery(0, "hi").scope, SCOPE_CROWD);
+    ck_assert_str_eq(last_crowd, " c2");
+    expect_delivery(1, "hi");
+    ck_assert_str_eq(last_crowd, " c3 c5");
+    leave(0, one);
+    ck_assert_int_eq(send_to(to_user("alice"), "hi", 2, 0), HUB_OK);
+    expect_delivery(1, "hi");
+    ck_assert_int_eq(send_to(to_user("alic"), "hi", 3, 0), HUB_OK);
+    expect_told("published 1: 3 got 0-0\npublished 2: 2 got 0-0\npublished 3: 0 got 0-0\n");
+}
+END_TEST
+
+/* A user is forgotten with the last client, though messages of that one are kept. */
+START_TEST(users_go_with_their_clients)
+{
+    uint64_t one = join_as("alice", 0, "a");
+    client_says(one, "kept");
+    leave(0, one);
+    ck_assert_ptr_null(hub.users);
+    ck_assert_ptr_nonnull(hub_find_client(&hub, one));
+    ck_assert_int_eq(send_to(to_user("alice"), "late", 1, 0), HUB_OK);
+    join_as("alice", 1, "a");
+    ck_assert_int_eq(send_to(to_user("alice"), "hi", 2, 0), HUB_OK);
+    expect_delivery(1, "hi");
+    expect_told("published 1: 0 got 0-0\npublished 2: 1 got 0-0\n");
+}
+END_TEST
+
+START_TEST(to_matching_channels)
+{
+    join(0, "room/1");
+    join(1, "room/1");
+    join(1, "room/2");
+    join(1, "other");
+    join(1, "room/2/deep");
+    ck_assert_int_eq(send_to(to_match("room/*"), "hi", 1, 0), HUB_OK);
+    expect_delivery(0, "hi");
+    ck_assert_str_eq(last_crowd, " #0");
+    expect_delivery(1, "hi");
+    ck_assert_str_eq(last_crowd, " #0 #1");
+    ck_assert_int_eq(send_to(to_match("nothing*"), "hi", 2, 0), HUB_OK);
+    expect_told("published 1: 3 got 0-0\npublished 2: 0 got 0-0\n");
+}
+END_TEST
+
+START_TEST(too_big_for_a_crowd)
+{
+    config->channel.message_limit = 3;
+    join_as("alice", 0, "a");
+    ck_assert_int_eq(send_to(to_user("alice"), "long", 1, 0), HUB_TOO_BIG);
+    ck_assert_int_eq(send_to(to_match("**"), "long", 1, 1000), HUB_TOO_BIG);
+}
+END_TEST
+
 /* ---- WS.CLOSE, WS.LIST, drain, too much ---- */
 
 static void answer_close(int shard, uint32_t begun)
@@ -460,6 +522,10 @@ int main(void)
     tcase_add_test(tc, messages_of_clients_are_published_where_that_is_the_rule);
     tcase_add_test(tc, to_one_client);
     tcase_add_test(tc, to_everybody);
+    tcase_add_test(tc, to_a_user);
+    tcase_add_test(tc, users_go_with_their_clients);
+    tcase_add_test(tc, to_matching_channels);
+    tcase_add_test(tc, too_big_for_a_crowd);
     tcase_add_test(tc, closes);
     tcase_add_test(tc, lists);
     tcase_add_test(tc, draining);

@@ -16,7 +16,7 @@ static void begin(int shard, const char *text, uint32_t queues)
 static void hand(int shard, uint32_t count)
 {
     say((struct mail){
-        .kind = MAIL_RECEIPT_HANDED, .conn = {.shard = (uint32_t)shard}, .number = receipt, .value = count});
+        .kind = MAIL_RECEIPT_REACHED, .conn = {.shard = (uint32_t)shard}, .number = receipt, .value = count});
 }
 
 static void miss(int shard, uint64_t client, enum outcome outcome)
@@ -276,6 +276,37 @@ START_TEST(everybody)
 }
 END_TEST
 
+/* Who goes before the shard begins is a recipient by the user's name, or by the channel's. */
+START_TEST(one_user)
+{
+    join_as("alice", 0, "test");
+    join_as("alice", 0, "other");
+    join_as("bob", 0, "test");
+    ck_assert_int_eq(send_to(to_user("alice"), "for alice", 1, 1000), HUB_OK);
+    leave(0, 3);
+    expect_told("");
+    leave(0, 2);
+    begin(0, "for alice", 1);
+    hand(0, 1);
+    expect_told("receipt 1: 1 of 2, c2 closed\n");
+}
+END_TEST
+
+START_TEST(matching_channels)
+{
+    join(0, "room/1");
+    join(1, "room/2");
+    join(1, "hall");
+    ck_assert_int_eq(send_to(to_match("room/*"), "for rooms", 1, 1000), HUB_OK);
+    leave(1, 3);
+    leave(1, 2);
+    begin(0, "for rooms", 1);
+    begin(1, "for rooms", 0);
+    miss(0, 1, OUTCOME_UNSUPPORTED);
+    expect_told("receipt 1: 0 of 2, c2 closed, c1 unsupported\n");
+}
+END_TEST
+
 /* The worker ends meanwhile. */
 START_TEST(open_ones_are_dropped_at_the_end)
 {
@@ -307,6 +338,8 @@ int main(void)
     tcase_add_test(tc, nobody_is_there);
     tcase_add_test(tc, one_client);
     tcase_add_test(tc, everybody);
+    tcase_add_test(tc, one_user);
+    tcase_add_test(tc, matching_channels);
     tcase_add_test(tc, open_ones_are_dropped_at_the_end);
     suite_add_tcase(s, tc);
     SRunner *runner = srunner_create(s);

@@ -147,7 +147,7 @@ START_TEST(handed)
     turn();
     struct mail begun = hear(MAIL_RECEIPT_BEGUN);
     ck_assert(begun.number == 77 && begun.value == 1);
-    struct mail done = hear(MAIL_RECEIPT_HANDED);
+    struct mail done = hear(MAIL_RECEIPT_REACHED);
     ck_assert(done.number == 77 && done.value == 1);
     ck_assert_ptr_null(shard.receipts);
     close(fd);
@@ -221,10 +221,185 @@ START_TEST(too_slow)
     ck_assert_mem_eq(got.data + 120010, "\x88", 1);
     ck_assert_mem_eq(got.data + 120012, "\x03\xf5", 2);
     ck_assert_uint_eq(hear(MAIL_GONE).value, 1013);
-    ck_assert_uint_eq(hear(MAIL_RECEIPT_HANDED).number, 1);
+    ck_assert_uint_eq(hear(MAIL_RECEIPT_REACHED).number, 1);
     buf_fini(&got);
     close(fd);
     turn();
+}
+END_TEST
+
+/* ---- pongs ---- */
+
+#define PING(number) "\x89\x08\0\0\0\0\0\0\0" number
+#define PONG(number) "\x8a\x88\0\0\0\0\0\0\0\0\0\0\0" number
+
+enum { PING_LEN = 10, PONG_LEN = 14 };
+
+/* A client has a message and the ping behind it. */
+static int join_and_wish(struct mail *asked, const char *bytes, uint64_t receipt)
+{
+    int fd = join(asked);
+    wish = WISH_PONGED;
+    deliver(1, receipt);
+    turn();
+    ck_assert_uint_eq(hear(MAIL_RECEIPT_BEGUN).value, 1);
+    expect_bytes(fd, bytes, 3 + PING_LEN);
+    hear(NOTHING);
+    return fd;
+}
+
+static void expect_reached(uint64_t number)
+{
+    struct mail mail = hear(MAIL_RECEIPT_REACHED);
+    ck_assert(mail.number == number && mail.value == 1);
+}
+
+START_TEST(ponged)
+{
+    struct mail asked;
+    int fd = join_and_wish(&asked, "\x81\x01x" PING("\x4d"), 77);
+    say(fd, "\x8a\x80\0\0\0\0", 6); /* to nothing that was asked */
+    say(fd, PONG("\x4e"), PONG_LEN);
+    turn();
+    hear(NOTHING);
+    say(fd, PONG("\x4d"), PONG_LEN);
+    turn();
+    expect_reached(77);
+    ck_assert_ptr_null(shard.receipts);
+    ck_assert_ptr_null(shard.awaited);
+    close(fd);
+    turn();
+    ck_assert_uint_eq(hear(MAIL_GONE).number, 1);
+}
+END_TEST
+
+START_TEST(one_pong_answers_all_pings_before_it)
+{
+    struct mail asked;
+    int fd = join_and_wish(&asked, "\x81\x01x" PING("\x05"), 5);
+    deliver(1, 6);
+    turn();
+    hear(MAIL_RECEIPT_BEGUN);
+    expect_bytes(fd, "\x81\x01x" PING("\x06"), 3 + PING_LEN);
+    say(fd, PONG("\x06"), PONG_LEN);
+    turn();
+    expect_reached(5);
+    expect_reached(6);
+    close(fd);
+    turn();
+    hear(MAIL_GONE);
+}
+END_TEST
+
+START_TEST(never_ponged)
+{
+    struct mail asked;
+    int fd = join_and_wish(&asked, "\x81\x01x" PING("\x05"), 5);
+    post((struct mail){.kind = MAIL_RECEIPT_END, .number = 5});
+    turn();
+    struct mail failed = hear(MAIL_RECEIPT_FAILED);
+    ck_assert(failed.number == 5 && failed.client == 1 && failed.value == OUTCOME_TIMEOUT);
+    hear(MAIL_RECEIPT_ENDED);
+    ck_assert_ptr_null(shard.awaited);
+    say(fd, PONG("\x05"), PONG_LEN); /* too late */
+    turn();
+    hear(NOTHING);
+    close(fd);
+    turn();
+    hear(MAIL_GONE);
+}
+END_TEST
+
+START_TEST(gone_without_a_pong)
+{
+    struct mail asked;
+    int fd = join_and_wish(&asked, "\x81\x01x" PING("\x05"), 5);
+    close(fd);
+    turn();
+    struct mail failed = hear(MAIL_RECEIPT_FAILED);
+    ck_assert(failed.number == 5 && failed.client == 1 && failed.value == OUTCOME_CLOSED);
+    hear(MAIL_GONE);
+    ck_assert_ptr_null(shard.awaited);
+}
+END_TEST
+
+/* A browser without code of ours. */
+START_TEST(acked_is_unsupported)
+{
+    struct mail asked;
+    int fd = join(&asked);
+    wish = WISH_ACKED;
+    deliver(1, 5);
+    turn();
+    expect_bytes(fd, "\x81\x01x", 3);
+    hear(MAIL_RECEIPT_BEGUN);
+    struct mail failed = hear(MAIL_RECEIPT_FAILED);
+    ck_assert(failed.number == 5 && failed.client == 1 && failed.value == OUTCOME_UNSUPPORTED);
+    close(fd);
+}
+END_TEST
+
+/* ---- crowds ---- */
+
+static struct mail to_crowd(uint32_t count, const struct crowd_member *members)
+{
+    struct crowd *crowd = malloc(sizeof *crowd + count * sizeof *members);
+    ck_assert_ptr_nonnull(crowd);
+    crowd->count = count;
+    memcpy(crowd->members, members, count * sizeof *members);
+    return (struct mail){.scope = SCOPE_CROWD, .crowd = crowd};
+}
+
+/* One client by name, and a whole other channel; behind what was gathered for them in the same turn. */
+START_TEST(a_crowd_gets_it_in_order)
+{
+    struct mail asked[4];
+    int fds[4];
+    for (int i = 0; i < 4; i++)
+        fds[i] = join_on(&asked[i], i < 2 ? CHANNEL : CHANNEL + 1);
+    const struct crowd_member members[] = {{.conn = asked[1].conn},
+                                           {.conn.fd = -1, .channel = CHANNEL + 1},
+                                           {.conn = {.shard = 1, .fd = asked[0].conn.fd, .gen = 99}}};
+    deliver(1, 0);
+    deliver_as((struct mail){.scope = SCOPE_CHANNEL, .channel = CHANNEL + 1}, 1, 0);
+    deliver_as(to_crowd(3, members), 2, 9);
+    deliver(3, 0);
+    turn();
+    expect_bytes(fds[0], "\x81\x01x\x81\x03xxx", 8);
+    expect_bytes(fds[1], "\x81\x01x\x81\x02xx\x81\x03xxx", 12);
+    expect_bytes(fds[2], "\x81\x01x\x81\x02xx", 7);
+    expect_bytes(fds[3], "\x81\x01x\x81\x02xx", 7);
+    ck_assert_uint_eq(hear(MAIL_RECEIPT_BEGUN).value, 3);
+    ck_assert_uint_eq(hear(MAIL_RECEIPT_REACHED).value, 3);
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+}
+END_TEST
+
+START_TEST(a_crowd_is_listed_and_closed)
+{
+    struct mail asked[2];
+    int fds[2] = {join(&asked[0]), join(&asked[1])};
+    const struct crowd_member one = {.conn = asked[1].conn};
+    struct mail list = to_crowd(1, &one);
+    list.kind = MAIL_LIST;
+    post(list);
+    struct mail closing = to_crowd(1, &one);
+    closing.kind = MAIL_CLOSE;
+    closing.value = 1000;
+    closing.ptr = msg_new_close(ws, 1000, "");
+    post(closing);
+    turn();
+    struct client_rows *rows = hear(MAIL_LISTED).ptr;
+    ck_assert(rows->count == 1 && rows->rows[0].client == 2);
+    shared_name_unref(rows->rows[0].channel);
+    free(rows);
+    ck_assert_uint_eq(hear(MAIL_CLOSED).value, 1);
+    ck_assert_uint_eq(hear(MAIL_GONE).number, 2);
+    expect_bytes(fds[0], "", 0);
+    expect_bytes(fds[1], "\x88\x02\x03\xe8", 4);
+    close(fds[0]);
+    close(fds[1]);
 }
 END_TEST
 
@@ -342,6 +517,13 @@ int main(void)
     tcase_add_test(tc, late);
     tcase_add_test(tc, gone_with_it_in_the_queue);
     tcase_add_test(tc, too_slow);
+    tcase_add_test(tc, ponged);
+    tcase_add_test(tc, one_pong_answers_all_pings_before_it);
+    tcase_add_test(tc, never_ponged);
+    tcase_add_test(tc, gone_without_a_pong);
+    tcase_add_test(tc, acked_is_unsupported);
+    tcase_add_test(tc, a_crowd_gets_it_in_order);
+    tcase_add_test(tc, a_crowd_is_listed_and_closed);
     tcase_add_test(tc, a_close_is_begun_once);
     tcase_add_test(tc, drained_and_drained_again);
     tcase_add_test(tc, who_comes_afterwards_stays);

@@ -1,0 +1,108 @@
+/* Whom a target means. */
+#include <stdlib.h>
+
+#include "base/glob.h"
+#include "push/hub.h"
+
+static void add(struct recipients *out, uint32_t shard, struct crowd_member member)
+{
+    struct crowd *crowd = out->crowds[shard];
+    uint32_t count = crowd ? crowd->count : 0;
+    if ((count & (count - 1)) == 0) { /* full: room doubles */
+        crowd = realloc(crowd, sizeof *crowd + (count ? count * 2 : 1) * sizeof member);
+        if (!crowd)
+            abort();
+        out->crowds[shard] = crowd;
+        out->on[shard] = true;
+    }
+    crowd->members[count] = member;
+    crowd->count = count + 1;
+}
+
+static void resolve_user(const struct hub *h, const struct target *target, struct recipients *out)
+{
+    const struct user *u = users_find(h->users, target->name, target->name_len);
+    out->scope = SCOPE_CROWD;
+    for (const struct list *l = u ? u->clients.next : NULL; u && l != &u->clients; l = l->next) {
+        const struct client *c = &LIST_ENTRY(l, struct named_client, of_user)->client;
+        add(out, c->conn.shard, (struct crowd_member){.conn = c->conn});
+        out->count++;
+    }
+}
+
+static void resolve_match(const struct hub *h, const struct target *target, struct recipients *out)
+{
+    out->scope = SCOPE_CROWD;
+    for (const struct channel *ch = h->channels; ch; ch = ch->hh.next) {
+        if (!ch->subscribers || !glob_match(target->name, target->name_len, ch->name->text, ch->name->len))
+            continue;
+        out->count += ch->subscribers;
+        for (uint32_t i = 0; i < h->shard_count; i++)
+            if (ch->per_shard[i])
+                add(out, i, (struct crowd_member){.conn.fd = -1, .channel = ch->number});
+    }
+}
+
+static enum hub_answer resolve_client(const struct hub *h, const struct target *target,
+                                      struct recipients *out)
+{
+    if (!hub_client_was_given(h, target->client))
+        return HUB_NO_TARGET;
+    const struct client *c = client_table_find(&h->clients, target->client);
+    out->scope = SCOPE_CLIENT;
+    if (!c || c->gone)
+        return HUB_OK;
+    out->conn = c->conn;
+    out->count = 1;
+    out->on[c->conn.shard] = true;
+    return HUB_OK;
+}
+
+static void resolve_channel(struct hub *h, const struct target *target, struct recipients *out)
+{
+    const struct channel *ch = hub_find_channel(h, target->name, target->name_len);
+    out->scope = SCOPE_CHANNEL;
+    if (!ch)
+        return;
+    out->channel = ch->number;
+    out->count = ch->subscribers;
+    for (uint32_t i = 0; i < h->shard_count; i++)
+        out->on[i] = ch->per_shard[i] > 0;
+}
+
+static void resolve_all(const struct hub *h, struct recipients *out)
+{
+    out->scope = SCOPE_ALL;
+    out->count = h->client_count;
+    for (uint32_t i = 0; i < h->shard_count; i++)
+        out->on[i] = h->clients_per_shard[i] > 0;
+}
+
+enum hub_answer hub_resolve(struct hub *h, const struct target *target, struct recipients *out)
+{
+    *out = (struct recipients){0};
+    switch (target->kind) {
+    case TARGET_CHANNEL: resolve_channel(h, target, out); break;
+    case TARGET_CLIENT: return resolve_client(h, target, out);
+    case TARGET_USER: resolve_user(h, target, out); break;
+    case TARGET_MATCH: resolve_match(h, target, out); break;
+    case TARGET_ALL: resolve_all(h, out); break;
+    }
+    return HUB_OK;
+}
+
+struct mail hub_addressed(struct recipients *to, uint32_t shard, struct mail mail)
+{
+    mail.scope = to->scope;
+    mail.conn = to->conn;
+    mail.channel = to->channel;
+    mail.crowd = to->crowds[shard];
+    to->crowds[shard] = NULL;
+    return mail;
+}
+
+void hub_drop_recipients(const struct hub *h, struct recipients *to)
+{
+    for (uint32_t i = 0; i < h->shard_count; i++)
+        free(to->crowds[i]);
+}
