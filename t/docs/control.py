@@ -4,6 +4,7 @@ An example is a block that begins with `> COMMAND`, with redis-cli's output belo
 <!-- test: redis ... -->, which it may be without:
 
 pages=test:2,chat/room1   pages that are open meanwhile, with how many on a channel; says=TEXT: each has said that
+user=alice                they are this user's
 deaf=test                 a page that is open and neither reads nor answers
 refused=ORIGIN            a page of another site was refused
 before=COMMAND            was run before, by redis-cli; | between several
@@ -43,7 +44,10 @@ SITE = f"ws://127.0.0.1:{PORT}"
 SERVER = f"""server {{
     listen 127.0.0.1:{PORT};
     include snippets/wspush-server.conf;
-    location / {{ include snippets/wspush-page.conf; }}
+    location / {{
+        set $wspush_user $http_remote_user;
+        include snippets/wspush-page.conf;
+    }}
 }}
 """
 PATIENCE = 5  # seconds, for one reply
@@ -279,7 +283,7 @@ def presupposed(browser, options):
     empty_inboxes(channels)
     if "refused" in options:
         asyncio.run_coroutine_threadsafe(be_refused(options["refused"]), browser.loop).result(PATIENCE)
-    with browser.open([f"{SITE}/{channel}" + "/" for channel in channels], says=options.get("says")), \
+    with browser.open([f"{SITE}/{channel}" + "/" for channel in channels], says=options.get("says"), user=options.get("user")), \
             deaf_page(options.get("deaf")), another(options.get("beside", "")), configured(options.get("conf", "").replace("\\n", "\n")):
         if "says" in options:
             until(lambda: sum(int(redis(f"WS.COUNT {c}")) for c in set(channels)) == len(channels), "the pages to have spoken")
@@ -338,7 +342,8 @@ def every_command_is_shown():
 
 def every_command_has_a_row():
     text = (TOP / DOCUMENT).read_text(encoding="utf-8")
-    named = {verb(name) for row in re.findall(r"^\| (`.*?) \|", text, re.M) for name in re.findall(r"`([A-Z][A-Z.]+)", row)}
+    tables = "".join(re.findall(r"^\| command \| reply \|\n((?:\|.*\n)+)", text, re.M))
+    named = {verb(name) for row in re.findall(r"^\| (`.*?) \|", tables, re.M) for name in re.findall(r"`([A-Z][A-Z.]+)", row)}
     known = commands()
     if missing := known - named:
         raise Failed(f"in no table: {', '.join(sorted(missing)).upper()}")
