@@ -65,12 +65,13 @@ asan tsan: ## build/asan or build/tsan: the programs under AddressSanitizer and 
 $(BUILD)/wspushd: $(BUILD)/obj/ws/wspushd.o $(foreach r,$(call reverse,$(ROOMS)),$(call room,$(r)))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_worker)
-$(BUILD)/wspush-fcgi: $(call objects,fcgi) $(call room,client) $(call room,base)
+# These two link libwspush's objects, not its archive: a name that is theirs too is then an error, and not one of the two.
+$(BUILD)/wspush-fcgi: $(call objects,fcgi) $(call objects,ws/client) $(call room,base)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lfcgi $(LIBS_client) $(LIBS_base)
-$(BUILD)/wsctl: $(BUILD)/obj/ws/wsctl.o $(call objects,ws/ctl) $(call room,client) $(call room,base)
+$(BUILD)/wsctl: $(BUILD)/obj/ws/wsctl.o $(call objects,ws/ctl) $(call objects,ws/client) $(call room,base)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_client) $(LIBS_base)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_client) $(LIBS_base) -ledit
 
 define room_rule
 $(call room,$(1)): $(call objects,ws/$(1))
@@ -113,7 +114,7 @@ $(SHIM): t/system/preload/shim.c
 	$(Q)$(CC) -std=c11 $(WARN) -O1 -g -fPIC -shared -o $@ $<
 $(BUILD)/t/system/test_faults $(BUILD)/t/system/test_attacks: | $(SHIM)
 
-.PHONY: tests check check-asan check-tsan check-interop check-browser check-compose check-package check-dropin check-docs
+.PHONY: tests check check-asan check-tsan check-interop check-terminal check-browser check-compose check-package check-dropin check-docs
 tests: $(PROGRAMS) $(UNIT_BIN) $(SYSTEM_BIN)
 
 check: ## install what is missing, build, run unit and system tests
@@ -209,6 +210,11 @@ check-echo: ## 100 clients, messages of random sizes in random fragments (MESSAG
 	@$(MAKE) --no-print-directory -j2 all $(BUILD)/t/interop/echo
 	@WSPUSH_BUILD=$(BUILD) ECHO_MESSAGES=$(MESSAGES) $(BUILD)/t/interop/echo
 .PHONY: check-echo
+
+check-terminal: ## wsctl's console and tail in a terminal, their screens captured
+	@conf/install-deps.sh build check terminal
+	@$(MAKE) --no-print-directory -j2 all
+	@t/terminal/run.sh $(BUILD)
 
 check-browser: ## the whole scene in Debian's Chromium
 	@conf/install-deps.sh build check browser
@@ -330,7 +336,7 @@ run: ## install what is missing, build, and serve http://127.0.0.1:8080/test/ (P
 	@exec conf/run.sh $(BUILD) $(PORT)
 
 install-deps: ## install every Debian package that a target may need
-	@conf/install-deps.sh build run check memcheck interop browser compose coverage guard bench deb package dropin docs fuzz lint
+	@conf/install-deps.sh build run check memcheck interop terminal browser compose coverage guard bench deb package dropin docs fuzz lint
 
 layers: ## no room includes a room above it
 	@t/layers.sh

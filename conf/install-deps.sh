@@ -5,11 +5,12 @@ set -eu
 
 packages() {
     case $1 in
-    build) echo gcc make libc6-dev pkg-config libfcgi-dev libwslay-dev zlib1g-dev nettle-dev libhiredis-dev libconfuse-dev uthash-dev libsystemd-dev ;;
+    build) echo gcc make libc6-dev pkg-config libfcgi-dev libwslay-dev zlib1g-dev nettle-dev libhiredis-dev libconfuse-dev uthash-dev libsystemd-dev libedit-dev ;;
     run) echo nginx ;;
     check) echo nginx check libsubunit-dev ;;
     memcheck) echo valgrind ;;
     interop) echo nodejs npm redis-tools python3 python3-websockets python3-autobahn python3-redis php-cli php-redis libwebsockets-dev chromium ;;
+    terminal) echo tmux python3 ;;
     browser) echo nodejs npm chromium ;;
     compose) echo docker.io docker-compose iptables iproute2 debootstrap python3 python3-websockets python3-yaml ;;
     deb) echo build-essential dpkg-dev debhelper ;;
@@ -23,7 +24,7 @@ packages() {
     fuzz) echo clang libclang-rt-dev ;;
     lint) echo binutils clang clang-format clang-tidy cppcheck shellcheck git mandoc python3 ;;
     *)
-        echo "install-deps: no group '$1' (build run check memcheck interop browser compose coverage guard bench peers deb package dropin docs fuzz lint)" >&2
+        echo "install-deps: no group '$1' (build run check memcheck interop terminal browser compose coverage guard bench peers deb package dropin docs fuzz lint)" >&2
         exit 2
         ;;
     esac

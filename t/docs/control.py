@@ -3,8 +3,7 @@
 An example is a block that begins with `> COMMAND`, with redis-cli's output below. The pages go through nginx. What it presupposes stands in its marker,
 <!-- test: redis ... -->, which it may be without:
 
-pages=test:2,chat/room1   pages that are open meanwhile, with how many on a channel; says=TEXT: each has said that
-user=alice                they are this user's
+pages=test:2,chat@alice   pages that are open meanwhile, with how many on a channel, or whose; says=TEXT: each has said that
 deaf=test                 a page that is open and neither reads nor answers
 refused=ORIGIN            a page of another site was refused
 before=COMMAND            was run before, by redis-cli; | between several
@@ -44,10 +43,7 @@ SITE = f"ws://127.0.0.1:{PORT}"
 SERVER = f"""server {{
     listen 127.0.0.1:{PORT};
     include snippets/wspush-server.conf;
-    location / {{
-        set $wspush_user $http_remote_user;
-        include snippets/wspush-page.conf;
-    }}
+    location / {{ set $wspush_user $arg_user; include snippets/wspush-page.conf; }}
 }}
 """
 PATIENCE = 5  # seconds, for one reply
@@ -275,15 +271,17 @@ def as_numbered(command):
 
 @contextlib.contextmanager
 def presupposed(browser, options):
-    channels = []
+    channels, urls = [], []
     for word in filter(None, options.get("pages", "").split(",")):
-        channel, _, count = word.partition(":")
+        place, _, count = word.partition(":")
+        channel, _, user = place.partition("@")
         channels += [channel] * int(count or 1)
+        urls += [f"{SITE}/{channel}/?user={user}"] * int(count or 1)
     until(lambda: "connections:0" in redis("INFO clients"), "the pages before to be gone")
     empty_inboxes(channels)
     if "refused" in options:
         asyncio.run_coroutine_threadsafe(be_refused(options["refused"]), browser.loop).result(PATIENCE)
-    with browser.open([f"{SITE}/{channel}" + "/" for channel in channels], says=options.get("says"), user=options.get("user")), \
+    with browser.open(urls, says=options.get("says")), \
             deaf_page(options.get("deaf")), another(options.get("beside", "")), configured(options.get("conf", "").replace("\\n", "\n")):
         if "says" in options:
             until(lambda: sum(int(redis(f"WS.COUNT {c}")) for c in set(channels)) == len(channels), "the pages to have spoken")
@@ -342,8 +340,7 @@ def every_command_is_shown():
 
 def every_command_has_a_row():
     text = (TOP / DOCUMENT).read_text(encoding="utf-8")
-    tables = "".join(re.findall(r"^\| command \| reply \|\n((?:\|.*\n)+)", text, re.M))
-    named = {verb(name) for row in re.findall(r"^\| (`.*?) \|", tables, re.M) for name in re.findall(r"`([A-Z][A-Z.]+)", row)}
+    named = {verb(name) for row in re.findall(r"^\| (`.*?) \|", text, re.M) for name in re.findall(r"`([A-Z][A-Z.]+)", row)}
     known = commands()
     if missing := known - named:
         raise Failed(f"in no table: {', '.join(sorted(missing)).upper()}")

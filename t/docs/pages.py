@@ -8,14 +8,12 @@ import websockets
 
 
 class Page:
-    """One client. With `answer` it sends that text when it hears its first message, with `says` it begins. The
-    site may take it for a `user`."""
+    """One client. With `answer` it sends that text when it hears its first message, with `says` it begins."""
 
-    def __init__(self, url, answer, says, user):
+    def __init__(self, url, answer, says):
         self.url = url
         self.answer = answer
         self.says = says
-        self.headers = {"Remote-User": user} if user else {}
         self.heard = []
         self.closed = None  # the close code, once it is over
         self.opened = False
@@ -24,7 +22,7 @@ class Page:
         tls = ssl.create_default_context() if self.url.startswith("wss:") else None
         if tls:
             tls.load_verify_locations("/etc/ssl/certs/www.example.com.pem")
-        socket = await websockets.connect(self.url, ssl=tls, max_size=None, extra_headers=self.headers)
+        socket = await websockets.connect(self.url, ssl=tls, max_size=None)
         if self.says is not None:
             await socket.send(self.says)
         self.opened = True
@@ -47,8 +45,8 @@ class Browser:
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
 
-    def open(self, urls, answer=None, says=None, user=None):
-        pages = [Page(url, answer, says, user) for url in urls]
+    def open(self, urls, answer=None, says=None):
+        pages = [Page(url, answer, says) for url in urls]
         tasks = [asyncio.run_coroutine_threadsafe(page.live(), self.loop) for page in pages]
         until(lambda: all(page.opened or task.done() for page, task in zip(pages, tasks)), "the pages to connect")
         for page, task in zip(pages, tasks):

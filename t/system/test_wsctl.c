@@ -1232,7 +1232,7 @@ END_TEST
 START_TEST(help)
 {
     static const char *const verbs[] = {"send", "wait", "read", "count",   "has", "close",
-                                        "list", "ping", "info", "console", "help"};
+                                        "list", "ping", "info", "console", "each", "help"};
     socket_path = "/nowhere/control.sock";
     expect_begins(RUN("--help"), 0, "Usage: wsctl [OPTIONS] COMMAND");
     char *whole = strdup(out());

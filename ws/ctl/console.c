@@ -1,10 +1,13 @@
 /*
  * console: the origin's prompt. What browsers send to a channel is printed; what is typed goes to the one
  * that spoke last. A waiting question blocks its connection, so there are two: `waiter` asks, ctl->handle
- * sends. One poll loop serves the keyboard and the waiter; when the worker goes, it stays and asks again
- * until the worker is back.
+ * sends. One poll loop serves the keyboard, the waiter and signals; when the worker goes, it stays and asks
+ * again until the worker is back.
+ *
+ * On a terminal the line is edited (edit.h), and the loop runs within edit_line(). Otherwise lines are read
+ * as they come, and nothing but text is written.
  */
-#include "ctl/verbs.h"
+#include "ctl/console.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -12,35 +15,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "ctl/print.h"
+#include "ctl/verbs.h"
 
 enum { LOOK_MS = 1000, RETRY_MS = 300, TYPED_MAX = 64 * 1024 * 1024, BACKLOG_MAX = 100000 };
 
-struct console {
-    struct ctl *ctl;
-    const char *target;
-    struct wspush *waiter;
-    char speaker[32]; /* who spoke last, "" for nobody */
-    struct buf typed; /* not yet a whole line */
-    bool keyboard;    /* stdin is a terminal */
-    bool prompted;    /* the cursor stands behind a prompt */
-    bool lost_one;    /* the speaker closed; nobody has spoken since */
-    bool away;        /* the worker is */
-};
-
-enum { GOING_ON = -1 }; /* else an exit status */
-
-static void prompt(struct console *c)
-{
-    if (c->ctl->json || c->prompted)
-        return;
-    fputs("Please enter information: ", stdout);
-    print_flush();
-    c->prompted = true;
-}
-
-/* Ends the line with the prompt, and leaves what was typed so far to be seen: the terminal still holds it. */
+/* Ends the line with the prompt of plain lines, and leaves what was typed so far to be seen: the terminal
+ * still holds it. */
 static void leave_prompt(struct console *c)
 {
     if (c->prompted)
@@ -49,9 +30,17 @@ static void leave_prompt(struct console *c)
     c->prompted = false;
 }
 
-static void say(struct console *c, const char *before, const char *name, const char *behind)
+void console_make_room(struct console *c)
 {
-    leave_prompt(c);
+    if (c->edit)
+        edit_hide(c->edit);
+    else
+        leave_prompt(c);
+}
+
+void console_say(struct console *c, const char *before, const char *name, const char *behind)
+{
+    console_make_room(c);
     if (c->ctl->quiet)
         return;
     fputs(before, stderr);
@@ -59,12 +48,28 @@ static void say(struct console *c, const char *before, const char *name, const c
     fprintf(stderr, "%s\n", behind);
 }
 
+static void plain_prompt(struct console *c)
+{
+    if (c->ctl->json || c->prompted)
+        return;
+    fputs("Please enter information: ", stdout);
+    print_flush();
+    c->prompted = true;
+}
+
 /* ---- what browsers send ---- */
+
+/* Whoever speaks is answered next; but not in the middle of a line that was begun for another. */
+static void note_speaker(struct console *c, const char *client)
+{
+    bool begun = c->edit && edit_begun(c->edit) && c->speaker[0];
+    snprintf(begun ? c->behind : c->speaker, CONSOLE_NAME_BYTES, "%s", client);
+}
 
 static void show(struct console *c, const struct wspush_message *m)
 {
-    leave_prompt(c);
-    snprintf(c->speaker, sizeof c->speaker, "%s", m->client);
+    console_make_room(c);
+    note_speaker(c, m->client);
     if (c->ctl->json) {
         print_message(c->ctl, m);
         print_flush();
@@ -72,7 +77,7 @@ static void show(struct console *c, const struct wspush_message *m)
     }
     if (m->lost)
         printf("(%lld before this one were dropped, the inbox was full)\n", (long long)m->lost);
-    print_styled(c->ctl, stdout, PRINT_NAME, c->speaker);
+    print_styled(c->ctl, stdout, PRINT_NAME, m->client);
     printf(": ");
     if (m->binary)
         printf("(binary, %zu bytes) ", m->len);
@@ -95,7 +100,7 @@ static int show_backlog(struct console *c)
         return GOING_ON;
     if (result != WSPUSH_CLOSED)
         return ctl_fail(c->ctl, c->ctl->handle, result);
-    say(c, "", c->target, " is closed");
+    console_say(c, "", c->target, " is closed");
     return CTL_CLOSED;
 }
 
@@ -106,12 +111,13 @@ static int wait_ended(struct console *c, enum wspush_result result)
     case WSPUSH_NOWORKER:
     case WSPUSH_NOANSWER:
         if (!c->away)
-            say(c, "The worker is gone; looking for it on ", wspush_path(c->waiter), " (Ctrl-C ends)");
+            console_say(c, "The worker is gone; looking for it on ", wspush_path(c->waiter),
+                        c->edit ? " (Ctrl-D ends)" : " (Ctrl-C ends)");
         c->away = c->lost_one = true;
-        c->speaker[0] = '\0';
+        c->speaker[0] = c->behind[0] = c->chosen[0] = '\0';
         return GOING_ON;
-    case WSPUSH_CLOSED: say(c, "", c->target, " is closed"); return CTL_CLOSED;
-    default: leave_prompt(c); return ctl_fail(c->ctl, c->waiter, result);
+    case WSPUSH_CLOSED: console_say(c, "", c->target, " is closed"); return CTL_CLOSED;
+    default: console_make_room(c); return ctl_fail(c->ctl, c->waiter, result);
     }
 }
 
@@ -121,7 +127,7 @@ static int ask(struct console *c)
     if (result != WSPUSH_OK)
         return wait_ended(c, result);
     if (c->away)
-        say(c, "The worker is back on ", wspush_path(c->waiter), "");
+        console_say(c, "The worker is back on ", wspush_path(c->waiter), "");
     c->away = false;
     return GOING_ON;
 }
@@ -140,88 +146,22 @@ static int listen_once(struct console *c)
     return ask(c);
 }
 
-/* ---- what is typed ---- */
+/* ---- plain lines ---- */
 
-static void sent_to(struct console *c, const char *whom, int64_t recipients)
-{
-    leave_prompt(c);
-    if (c->ctl->json || c->ctl->quiet)
-        return;
-    char text[320];
-    if (recipients < 0)
-        snprintf(text, sizeof text, "-> %s", whom);
-    else
-        snprintf(text, sizeof text, "-> %s, %lld client%s", whom, (long long)recipients,
-                 recipients == 1 ? "" : "s");
-    print_styled(c->ctl, stdout, PRINT_DIM, text);
-    putchar('\n');
-    print_flush();
-}
-
-static void send_failed(struct console *c, enum wspush_result result, const struct wspush_sent *sent)
-{
-    leave_prompt(c);
-    ctl_fail(c->ctl, c->ctl->handle, result);
-    if (sent->published == WSPUSH_PUBLISH_UNKNOWN)
-        fprintf(stderr, "It may have been sent all the same; it was not sent again.\n");
-}
-
-static void answer_channel(struct console *c, const void *line, size_t len)
-{
-    struct wspush_sent sent;
-    enum wspush_result result = wspush_send(c->ctl->handle, c->target, line, len, NULL, &sent);
-    if (result != WSPUSH_OK) {
-        send_failed(c, result, &sent);
-        return;
-    }
-    sent_to(c, c->target, sent.recipients);
-    if (sent.recipients == 0)
-        ctl_say_nobody(c->ctl, c->target);
-}
-
-static void answer_speaker(struct console *c, const void *line, size_t len)
-{
-    char target[64];
-    struct wspush_sent sent;
-    if (!c->speaker[0]) {
-        say(c,
-            c->lost_one ? "nobody has spoken since, so nothing was sent; --channel sends to all of "
-                        : "nobody has spoken yet, so nothing was sent; --channel sends to all of ",
-            c->target, "");
-        return;
-    }
-    snprintf(target, sizeof target, "@client:%s", c->speaker);
-    enum wspush_result result = wspush_send(c->ctl->handle, target, line, len, NULL, &sent);
-    if (result == WSPUSH_NOTARGET || (result == WSPUSH_OK && sent.recipients == 0)) {
-        say(c, "", c->speaker, " has closed its connection meanwhile; nothing was sent");
-        c->speaker[0] = '\0';
-        c->lost_one = true;
-    } else if (result != WSPUSH_OK) {
-        send_failed(c, result, &sent);
-    } else {
-        sent_to(c, c->speaker, -1);
-    }
-}
-
-static void answer(struct console *c, const void *line, size_t len)
+static void answer_plain(struct console *c, const void *line, size_t len)
 {
     /* the terminal has echoed the line and its end */
     if (c->keyboard && c->ctl->terminal)
         c->prompted = false;
-    if (len == 0)
-        return;
-    if (ctl_given(c->ctl, "channel"))
-        answer_channel(c, line, len);
-    else
-        answer_speaker(c, line, len);
+    if (len)
+        console_answer(c, line, len);
 }
 
 static int end_of_input(struct console *c)
 {
     if (c->typed.len)
-        answer(c, c->typed.data, c->typed.len);
-    if (c->prompted)
-        putchar('\n');
+        answer_plain(c, c->typed.data, c->typed.len);
+    leave_prompt(c);
     return CTL_DONE;
 }
 
@@ -237,47 +177,53 @@ static int read_typed(struct console *c)
     const uint8_t *end;
     while (c->typed.len && (end = memchr(c->typed.data, '\n', c->typed.len)) != NULL) {
         size_t len = (size_t)(end - c->typed.data);
-        answer(c, c->typed.data, len);
+        answer_plain(c, c->typed.data, len);
         buf_consume(&c->typed, len + 1);
     }
     return GOING_ON;
 }
 
-/* ---- the loop ---- */
-
-static int loop(struct console *c)
+bool console_wait(struct console *c)
 {
-    int status = GOING_ON;
-    while (status == GOING_ON) {
-        prompt(c);
-        struct pollfd p[2] = {{.fd = STDIN_FILENO, .events = POLLIN},
-                              {.fd = c->away ? -1 : wspush_fd(c->waiter), .events = POLLIN}};
-        int n = poll(p, 2, c->away ? RETRY_MS : LOOK_MS);
-        if (n < 0 && errno != EINTR)
-            return CTL_ERROR;
-        if (n <= 0 || p[1].revents)
-            status = listen_once(c);
-        if (status == GOING_ON && n > 0 && p[0].revents)
-            status = read_typed(c);
+    struct pollfd p[3] = {{.fd = STDIN_FILENO, .events = POLLIN},
+                          {.fd = c->away ? -1 : wspush_fd(c->waiter), .events = POLLIN},
+                          {.fd = c->signal_fd, .events = POLLIN}};
+    int n = poll(p, 3, c->away ? RETRY_MS : LOOK_MS);
+    if (n < 0 && errno != EINTR)
+        c->status = CTL_ERROR;
+    else if (n <= 0 || p[1].revents)
+        c->status = listen_once(c);
+    return n > 0 && p[0].revents;
+}
+
+static void plain_lines(struct console *c)
+{
+    while (c->status == GOING_ON) {
+        plain_prompt(c);
+        if (console_wait(c) && c->status == GOING_ON)
+            c->status = read_typed(c);
     }
-    return status;
 }
 
 static int run_console(struct ctl *ctl)
 {
-    struct console c = {.ctl = ctl, .target = ctl_target(ctl), .keyboard = isatty(STDIN_FILENO)};
+    struct console c = {.ctl = ctl,
+                        .target = ctl_target(ctl),
+                        .keyboard = isatty(STDIN_FILENO),
+                        .signal_fd = -1,
+                        .status = GOING_ON};
     if (!c.target || ctl_no_more(ctl) != CTL_DONE)
         return CTL_USAGE;
     c.waiter = ctl_open_another(ctl);
-    int status = c.waiter ? show_backlog(&c) : CTL_ERROR;
-    if (status == GOING_ON)
-        status = ask(&c);
-    if (status == GOING_ON)
-        status = loop(&c);
+    c.status = c.waiter ? show_backlog(&c) : CTL_ERROR;
+    if (c.status == GOING_ON)
+        c.status = ask(&c);
+    if (c.status != GOING_ON || ctl->json || !console_edit(&c))
+        plain_lines(&c);
     wspush_free(c.waiter);
     buf_fini(&c.typed);
     print_flush();
-    return status;
+    return c.status;
 }
 
 static const struct ctl_option options[] = {
@@ -290,10 +236,21 @@ const struct ctl_verb verb_console = {
     .name = "console",
     .args = "INBOX",
     .help = "print what browsers send, and answer them at a prompt",
-    .more = "What is typed goes to the client that spoke last. End of input (Ctrl-D) ends the console. It "
-            "works on a\n"
-            "pipe too: a line of stdin is an answer. With --json messages are JSON lines and there is no "
-            "prompt.\n",
+    .more =
+        "What is typed goes to the client that spoke last, which the prompt names, and which does not "
+        "change\n"
+        "under a line that was begun. Ctrl-C drops the line, Ctrl-D on an empty one ends the console. Lines\n"
+        "that begin with a slash are its own commands; /help lists them:\n"
+        "\n"
+        "/to c42 answers that client from now on, /to alone who spoke last; /close c42 closes its "
+        "connection;\n"
+        "/who lists the clients; //text sends \"/text\".\n"
+        "\n"
+        "Lines can be edited (libedit; ~/.editrc), and the keys Up and Ctrl-R find those of former times,\n"
+        "which are kept in wspush/console_history of $XDG_STATE_HOME, or ~/.local/state.\n"
+        "\n"
+        "It works on a pipe too: each line of stdin is an answer, one that begins with a slash too, and the\n"
+        "end of input ends it. With --json messages are JSON lines and there is no prompt.\n",
     .example = "wsctl console test",
     .options = options,
     .run = run_console,

@@ -127,11 +127,21 @@ enum { CTL_AWAY_MS = 5000 }; /* how long a send looks for a worker */
 
 /* The worker answered; says on stderr that it is back if it was away. */
 void ctl_met(const struct ctl *ctl, struct ctl_absence *absence);
-/* After WSPUSH_NOWORKER: whether to try again, having slept a moment. Only where the worker answered before,
- * for `within_ms` (negative: for ever) since it went; says so on stderr once. Never for one client: a new
+/* After WSPUSH_NOWORKER: whether to try again in a moment. Only where the worker answered before, for
+ * `within_ms` (negative: for ever) since it went; says so on stderr once. Never for one client: a new
  * worker's c42 is somebody else. */
 bool ctl_may_return(const struct ctl *ctl, struct ctl_absence *absence, const char *target,
                     int64_t within_ms);
+/* The same, having slept that moment. */
+bool ctl_wait_return(const struct ctl *ctl, struct ctl_absence *absence, const char *target,
+                     int64_t within_ms);
+
+/* ---- list.c ---- */
+enum ctl_list { CTL_LIST_ALL, CTL_LIST_BRIEF /* fewer columns */ };
+
+/* Prints who is connected to `target`, NULL for everybody, by number: a table, with --json an object each,
+ * with -q the names; where there is nobody, says so. `*rows` is how many. The exit status. */
+int ctl_list(struct ctl *ctl, const char *target, enum ctl_list form, size_t *rows);
 
 /* ---- nobody.c ---- */
 

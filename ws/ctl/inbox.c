@@ -65,7 +65,7 @@ static enum wspush_result wait_on(const struct ctl *ctl, const char *target, int
             result = wait_once(ctl, &absence, target, left, message);
         if (timeout >= 0)
             left = until > clock_mono_ms() ? until - clock_mono_ms() : 1;
-        if (result != WSPUSH_NOWORKER || !ctl_may_return(ctl, &absence, target, left))
+        if (result != WSPUSH_NOWORKER || !ctl_wait_return(ctl, &absence, target, left))
             return result;
     }
 }

@@ -121,7 +121,7 @@ static int flush(struct lines *l)
         if (result == WSPUSH_OK && l->batch.len)
             ctl_met(l->ctl, &l->absence);
     } while (l->left_over && !buf_failed(&l->batch) &&
-             ctl_may_return(l->ctl, &l->absence, l->plan->target, CTL_AWAY_MS) &&
+             ctl_wait_return(l->ctl, &l->absence, l->plan->target, CTL_AWAY_MS) &&
              (result = queue_again(l, l->left_over)) == WSPUSH_OK);
     if (l->left_over)
         give_up(l, l->flushed + 1, result);

@@ -17,14 +17,28 @@ struct column {
     bool right;
 };
 
-static const struct column columns[] = {
+static const struct column all_columns[] = {
     {"client", "CLIENT", TEXT, false},     {"user", "USER", TEXT, false},
     {"channels", "CHANNELS", TEXT, false}, {"transport", "OVER", TEXT, false},
     {"address", "ADDRESS", TEXT, false},   {"since", "SINCE", AGE, true},
     {"msgs_out", "SENT", TEXT, true},      {"msgs_in", "RECEIVED", TEXT, true},
     {"queued", "QUEUED", TEXT, true},      {"ping", "PING", PING, true},
 };
-enum { COLUMNS = sizeof columns / sizeof *columns };
+static const struct column brief_columns[] = {
+    {"client", "CLIENT", TEXT, false},
+    {"user", "USER", TEXT, false},
+    {"transport", "OVER", TEXT, false},
+    {"since", "SINCE", AGE, true},
+};
+enum { COLUMNS = sizeof all_columns / sizeof *all_columns };
+
+static const struct table {
+    const struct column *columns;
+    size_t count;
+} tables[] = {
+    [CTL_LIST_ALL] = {all_columns, COLUMNS},
+    [CTL_LIST_BRIEF] = {brief_columns, sizeof brief_columns / sizeof *brief_columns},
+};
 
 /* A row of the answer and the number of its client, by which they are listed. */
 struct listed {
@@ -80,36 +94,38 @@ static void add_cell(struct buf *out, enum form form, const struct wspush_value 
 }
 
 /* The text of one cell; free it. */
-static char *cell(const struct wspush *h, size_t row, size_t column)
+static char *cell(const struct wspush *h, size_t row, const struct column *column)
 {
     struct buf text = {0};
     struct wspush_value value;
-    wspush_row_get(h, row, columns[column].field, &value);
-    add_cell(&text, columns[column].form, &value);
+    wspush_row_get(h, row, column->field, &value);
+    add_cell(&text, column->form, &value);
     char *copy = strdup(buf_str(&text));
     buf_fini(&text);
     return copy;
 }
 
-static void print_cell(const struct ctl *ctl, size_t column, const char *text, size_t width, bool title)
+static void print_cell(const struct ctl *ctl, const struct table *t, size_t c, const char *text, size_t width,
+                       bool title)
 {
     size_t own = print_width(text);
     int pad = own < width ? (int)(width - own) : 0;
-    bool last = column == COLUMNS - 1;
-    printf("%*s", columns[column].right ? pad : 0, "");
-    print_styled(ctl, stdout, title ? PRINT_BOLD : column == 0 ? PRINT_NAME : PRINT_PLAIN, text);
-    printf("%*s%s", columns[column].right || last ? 0 : pad, "", last ? "\n" : "  ");
+    bool right = t->columns[c].right;
+    bool last = c == t->count - 1;
+    printf("%*s", right ? pad : 0, "");
+    print_styled(ctl, stdout, title ? PRINT_BOLD : c == 0 ? PRINT_NAME : PRINT_PLAIN, text);
+    printf("%*s%s", right || last ? 0 : pad, "", last ? "\n" : "  ");
 }
 
 /* Cells of a table, row by row; the rows in the order of `order`. */
-static char **make_cells(const struct wspush *h, const struct listed *order, size_t rows,
-                         size_t widths[COLUMNS])
+static char **make_cells(const struct wspush *h, const struct table *t, const struct listed *order,
+                         size_t rows, size_t widths[COLUMNS])
 {
-    char **cells = calloc(rows * COLUMNS, sizeof *cells);
-    for (size_t c = 0; cells && c < COLUMNS; c++) {
-        widths[c] = strlen(columns[c].title);
+    char **cells = calloc(rows * t->count, sizeof *cells);
+    for (size_t c = 0; cells && c < t->count; c++) {
+        widths[c] = strlen(t->columns[c].title);
         for (size_t r = 0; r < rows; r++) {
-            char *text = cells[r * COLUMNS + c] = cell(h, order[r].row, c);
+            char *text = cells[r * t->count + c] = cell(h, order[r].row, &t->columns[c]);
             size_t width = text ? print_width(text) : 0;
             widths[c] = width > widths[c] ? width : widths[c];
         }
@@ -117,14 +133,14 @@ static char **make_cells(const struct wspush *h, const struct listed *order, siz
     return cells;
 }
 
-static void print_table(const struct ctl *ctl, const struct listed *order, size_t rows)
+static void print_table(const struct ctl *ctl, const struct table *t, const struct listed *order, size_t rows)
 {
-    size_t widths[COLUMNS];
-    char **cells = make_cells(ctl->handle, order, rows, widths);
-    for (size_t c = 0; cells && c < COLUMNS; c++)
-        print_cell(ctl, c, columns[c].title, widths[c], true);
-    for (size_t i = 0; cells && i < rows * COLUMNS; i++) {
-        print_cell(ctl, i % COLUMNS, cells[i] ? cells[i] : "?", widths[i % COLUMNS], false);
+    size_t widths[COLUMNS] = {0};
+    char **cells = make_cells(ctl->handle, t, order, rows, widths);
+    for (size_t c = 0; cells && c < t->count; c++)
+        print_cell(ctl, t, c, t->columns[c].title, widths[c], true);
+    for (size_t i = 0; cells && i < rows * t->count; i++) {
+        print_cell(ctl, t, i % t->count, cells[i] ? cells[i] : "?", widths[i % t->count], false);
         free(cells[i]);
     }
     free(cells);
@@ -132,35 +148,41 @@ static void print_table(const struct ctl *ctl, const struct listed *order, size_
 
 static void print_name(const struct wspush *h, size_t row)
 {
-    char *name = cell(h, row, 0);
+    char *name = cell(h, row, &all_columns[0]);
     printf("%s\n", name ? name : "?");
     free(name);
 }
 
-static int run_list(struct ctl *ctl)
+int ctl_list(struct ctl *ctl, const char *target, enum ctl_list form, size_t *rows)
 {
-    size_t rows = 0;
-    const char *target = ctl->arg_count || ctl_given(ctl, "client") ? ctl_target(ctl) : "";
-    if (!target || ctl_no_more(ctl) != CTL_DONE)
-        return CTL_USAGE;
-    enum wspush_result result = wspush_list(ctl->handle, *target ? target : NULL, &rows);
+    *rows = 0;
+    enum wspush_result result = wspush_list(ctl->handle, target, rows);
     if (result != WSPUSH_OK)
         return ctl_fail(ctl, ctl->handle, result);
-    struct listed *order = put_in_order(ctl->handle, rows);
+    struct listed *order = put_in_order(ctl->handle, *rows);
     if (!order)
         return CTL_ERROR;
-    if (rows && !ctl->json && !ctl->quiet)
-        print_table(ctl, order, rows);
-    for (size_t i = 0; i < rows && (ctl->json || ctl->quiet); i++) {
+    if (*rows && !ctl->json && !ctl->quiet)
+        print_table(ctl, &tables[form], order, *rows);
+    for (size_t i = 0; i < *rows && (ctl->json || ctl->quiet); i++) {
         if (ctl->json)
             print_row_json(ctl->handle, order[i].row);
         else
             print_name(ctl->handle, order[i].row);
     }
     free(order);
-    if (rows == 0 && !ctl->json)
-        ctl_say_nobody(ctl, *target ? target : "@all");
+    if (*rows == 0 && !ctl->json)
+        ctl_say_nobody(ctl, target ? target : "@all");
     return CTL_DONE;
+}
+
+static int run_list(struct ctl *ctl)
+{
+    size_t rows;
+    const char *target = ctl->arg_count || ctl_given(ctl, "client") ? ctl_target(ctl) : "";
+    if (!target || ctl_no_more(ctl) != CTL_DONE)
+        return CTL_USAGE;
+    return ctl_list(ctl, *target ? target : NULL, CTL_LIST_ALL, &rows);
 }
 
 static const struct ctl_option options[] = {CTL_OPTION_CLIENT, {0}};

@@ -163,7 +163,7 @@ static enum wspush_result send_one(const struct ctl *ctl, const struct send_plan
     do
         result = wspush_send(ctl->handle, plan->target, payload->data, payload->len, &plan->options, sent);
     while (result == WSPUSH_NOWORKER && sent->published == WSPUSH_NOT_PUBLISHED &&
-           ctl_may_return(ctl, absence, plan->target, CTL_AWAY_MS));
+           ctl_wait_return(ctl, absence, plan->target, CTL_AWAY_MS));
     if (result == WSPUSH_OK)
         ctl_met(ctl, absence);
     return result;

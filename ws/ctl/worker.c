@@ -144,7 +144,13 @@ bool ctl_may_return(const struct ctl *ctl, struct ctl_absence *absence, const ch
         absence->until = within_ms < 0 ? -1 : clock_mono_ms() + within_ms;
         absence->away = true;
     }
-    if (absence->until >= 0 && clock_mono_ms() >= absence->until)
+    return absence->until < 0 || clock_mono_ms() < absence->until;
+}
+
+bool ctl_wait_return(const struct ctl *ctl, struct ctl_absence *absence, const char *target,
+                     int64_t within_ms)
+{
+    if (!ctl_may_return(ctl, absence, target, within_ms))
         return false;
     nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000L}, NULL);
     return true;
