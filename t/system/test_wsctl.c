@@ -1294,7 +1294,6 @@ START_TEST(usage)
     expect(RUN("send", "test", "x", "--lines"), 2, "", "a MESSAGE and --lines");
     expect(RUN("send", "test", "x", "--file", "f"), 2, "", "a MESSAGE and --file");
     expect(RUN("send", "test", "x", "--wait=seen"), 2, "", "--wait=seen is not");
-    expect(RUN("send", "test", "x", "--wait=ponged"), 2, "", "--wait=ponged is not");
     static const char *const inboxes[] = {"wait", "read", "count", "has", "console"};
     for (size_t i = 0; i < sizeof inboxes / sizeof *inboxes; i++) {
         expect(RUN(inboxes[i], "@all"), 2, "", "@all has no inbox: an inbox belongs to a channel");

@@ -41,6 +41,15 @@ def _lines(text):
     return lines
 
 
+def _status_of_zombie(pid):
+    """tmux 3.3 may see the end of a program's output and miss the end of the program; the kernel keeps its status."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return int(stat.read().split()[-1]) >> 8
+    except OSError:
+        return None
+
+
 class Terminal:
     """`env` is all that the program gets besides PATH, a UTF-8 locale, UTC, TERM, and a HOME that is empty at first."""
 
@@ -127,8 +136,11 @@ class Terminal:
 
     def status(self):
         """The exit status of a program that has ended, None as long as it runs."""
-        dead, status = self._ask("display-message", "-p", "#{pane_dead}/#{pane_dead_status}").strip().split("/")
-        return int(status) if dead == "1" and status else None
+        ask = "#{pane_dead}/#{pane_dead_status}/#{pane_pid}"
+        dead, status, pid = self._ask("display-message", "-p", ask).strip().split("/")
+        if dead != "1":
+            return None
+        return int(status) if status else _status_of_zombie(pid)
 
     def wait(self, what, seconds=DEADLINE):
         """Waits until a text is on the screen, or a condition holds."""
