@@ -65,10 +65,11 @@ asan tsan: ## build/asan or build/tsan: the programs under AddressSanitizer and 
 $(BUILD)/wspushd: $(BUILD)/obj/ws/wspushd.o $(foreach r,$(call reverse,$(ROOMS)),$(call room,$(r)))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_worker)
-$(BUILD)/wspush-fcgi: $(call objects,fcgi) $(call room,client) $(call room,base)
+# These two link libwspush's objects, not its archive: a name that is theirs too is then an error, and not one of the two.
+$(BUILD)/wspush-fcgi: $(call objects,fcgi) $(call objects,ws/client) $(call room,base)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lfcgi $(LIBS_client) $(LIBS_base)
-$(BUILD)/wsctl: $(BUILD)/obj/ws/wsctl.o $(call objects,ws/ctl) $(call room,client) $(call room,base)
+$(BUILD)/wsctl: $(BUILD)/obj/ws/wsctl.o $(call objects,ws/ctl) $(call objects,ws/client) $(call room,base)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_client) $(LIBS_base) -ledit
 
@@ -233,7 +234,7 @@ check-dropin: ## the two includes in a copy of Debian's nginx configuration with
 	@$(MAKE) --no-print-directory -j2 all
 	@t/dropin/run.sh $(BUILD)
 
-check-docs: ## every command of README.md, docs/GUIDE.md and docs/man; completion
+check-docs: ## every command of README.md, docs/GUIDE.md and docs/man, every example of docs/CONTROL.md; completion
 	@conf/install-deps.sh build check docs
 	@$(MAKE) --no-print-directory -j2 all
 	@t/docs/run.sh $(BUILD)

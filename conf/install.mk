@@ -42,6 +42,20 @@ $(BUILD)/libwspush.a: $(PIC_CLIENT) $(BUILD)/lib/pic-base.a
 	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='wspush_*' $(BUILD)/obj/pic/wspush.o
 	$(Q)rm -f $@ && ar rcs $@ $(BUILD)/obj/pic/wspush.o
 
+# docs/examples, as their readers build them: by libwspush.pc, which here says where this library lies.
+EXAMPLES := $(patsubst docs/examples/%.c,$(BUILD)/examples/%,$(wildcard docs/examples/*.c))
+
+$(BUILD)/examples/libwspush.pc: ws/client/libwspush.pc.in VERSION
+	@mkdir -p $(@D)
+	$(Q)sed -e 's|@libdir@|$(abspath $(BUILD))|' -e 's|@includedir@|$(abspath ws/client)|' -e 's|@VERSION@|$(VERSION)|' $< >$@
+$(BUILD)/libwspush.so: $(BUILD)/libwspush.so.0
+	$(Q)ln -sfn $(<F) $@
+$(EXAMPLES): $(BUILD)/examples/%: docs/examples/%.c $(BUILD)/examples/libwspush.pc $(LIBRARY) $(BUILD)/libwspush.so
+	$(call say,CC,$<)
+	$(Q)$(CC) -O2 -g -Wall -Wextra -Werror $(SAN) -o $@ $< $$(PKG_CONFIG_PATH=$(@D) pkg-config --cflags --libs libwspush) \
+	    -Wl,--as-needed -lfcgi -Wl,-rpath,$(abspath $(BUILD))
+$(BUILD)/t/system/test_examples: | $(EXAMPLES)
+
 .PHONY: library install uninstall dist deb
 library: $(LIBRARY) ## libwspush.a and libwspush.so.0, which `make install` installs too
 

@@ -33,6 +33,9 @@ files() {
         echo "file $doc $docdir/$doc"
     done
     echo "text conf/nginx/example-site.conf $docdir/examples/example-site.conf"
+    for example in docs/examples/*.c; do
+        echo "file $example $docdir/examples/${example##*/}"
+    done
     for page in docs/man/*.[1-8]; do
         echo "text $page $mandir/man${page##*.}/${page##*/}"
     done

@@ -31,7 +31,7 @@ for room in base wire loop push engine control; do
 done
 allowed ws/client base client
 allowed ws/ctl base client ctl
-allowed fcgi base wire client fcgi
+allowed fcgi base client fcgi
 
 # wslay has one user, and the rooms that are pure functions do no input or output.
 if grep -r '<wslay' ws fcgi --include='*.[ch]' | grep -v '^ws/wire/websocket\.c:'; then
@@ -40,6 +40,13 @@ if grep -r '<wslay' ws fcgi --include='*.[ch]' | grep -v '^ws/wire/websocket\.c:
 fi
 if grep -rE '<sys/(socket|epoll|uio)\.h>|<unistd\.h>' ws/wire --include='*.[ch]'; then
     echo "ws/wire is pure functions: no input or output"
+    bad=1
+fi
+# wsctl and the responder speak to the worker through libwspush: its public header, no reply parser and, in wsctl, no socket.
+if grep -rE '"client/' ws/ctl ws/wsctl.c fcgi --include='*.[ch]' | grep -v '"client/wspush\.h"' ||
+    grep -rE '<hiredis/' ws fcgi --include='*.[ch]' | grep -v '^ws/client/handle\.h:' ||
+    grep -rE '<sys/(socket|un)\.h>' ws/ctl ws/wsctl.c; then
+    echo "wsctl and fcgi use libwspush by its public header and nothing else; hiredis is its own"
     bad=1
 fi
 [ $bad -eq 0 ] && echo "layers: in order"

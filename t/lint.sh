@@ -15,7 +15,7 @@ verdict() {
     fi
 }
 
-sources=$(git ls-files -co --exclude-standard 'ws/*.[ch]' 'fcgi/*.[ch]' 't/*.[ch]')
+sources=$(git ls-files -co --exclude-standard 'ws/*.[ch]' 'fcgi/*.[ch]' 't/*.[ch]' 'docs/*.c')
 scripts=$(git ls-files -co --exclude-standard '*.sh' .ci/run conf/completion)
 
 # shellcheck disable=SC2086 # a list

@@ -120,6 +120,8 @@ def check_live(suite):
         suite.check("completion: those that begin so, behind an option with a value", expect, "wsctl send --count 3 chat/r",
                     "chat/room1", "chat/room2")
         suite.check("completion: inboxes", expect, "wsctl wait -t 5 chat/room1", "chat/room1")
+        suite.check("completion: any number of channels", expect, "wsctl tail other chat/r", "chat/room1", "chat/room2")
+        suite.check("completion: and no targets among them", expect, "wsctl tail @")
         suite.check("completion: behind an @", expect, "wsctl send @", "@all", "@user:dora",
                     *(f"@client:{client}" for client in clients))
         suite.check("completion: behind @user:", expect, "wsctl send @user:d", "dora")

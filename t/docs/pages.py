@@ -8,11 +8,12 @@ import websockets
 
 
 class Page:
-    """One client. With `answer` it sends that text when it hears its first message."""
+    """One client. With `answer` it sends that text when it hears its first message, with `says` it begins."""
 
-    def __init__(self, url, answer):
+    def __init__(self, url, answer, says):
         self.url = url
         self.answer = answer
+        self.says = says
         self.heard = []
         self.closed = None  # the close code, once it is over
         self.opened = False
@@ -22,6 +23,8 @@ class Page:
         if tls:
             tls.load_verify_locations("/etc/ssl/certs/www.example.com.pem")
         socket = await websockets.connect(self.url, ssl=tls, max_size=None)
+        if self.says is not None:
+            await socket.send(self.says)
         self.opened = True
         try:
             async for message in socket:
@@ -42,8 +45,8 @@ class Browser:
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
 
-    def open(self, urls, answer=None):
-        pages = [Page(url, answer) for url in urls]
+    def open(self, urls, answer=None, says=None):
+        pages = [Page(url, answer, says) for url in urls]
         tasks = [asyncio.run_coroutine_threadsafe(page.live(), self.loop) for page in pages]
         until(lambda: all(page.opened or task.done() for page, task in zip(pages, tasks)), "the pages to connect")
         for page, task in zip(pages, tasks):

@@ -1,5 +1,6 @@
 #!/bin/sh
-# run.sh BUILD: runs every command block of README.md, README.zh-CN.md, docs/GUIDE.md and docs/man, from the root of the repository.
+# run.sh BUILD: runs every command block of README.md, README.zh-CN.md, docs/GUIDE.md and docs/man, and every example of
+# docs/CONTROL.md, from the root of the repository. With WSPUSH_DOCS=control in the environment those examples alone.
 #
 # The commands are run as they are printed, with the paths that are printed: in namespaces of their own (mounts, processes,
 # network), where inside.sh lays out a machine with wspush installed and a site of its own. Nothing of it is to be seen

@@ -147,6 +147,9 @@ check "pkg-config knows the version" same "$(pkg-config --modversion libwspush)"
     check "a program with the shared library" build shared $(flags --cflags --libs)
     check "a program with the static one" build static -static $(flags --cflags --libs --static)
 }
+# shellcheck disable=SC2046 # words
+check "the chat bot of the examples, as it says" \
+    gcc -Wall -Wextra -Werror -o /tmp/chatbot /usr/share/doc/wspush/examples/chatbot.c $(flags --cflags --libs)
 check "the shared one needs libwspush.so.0" sh -c "ldd /tmp/shared | grep -q 'libwspush.so.0 => /'"
 check "the static one needs nothing" sh -c "! ldd /tmp/static"
 for kind in shared static; do

@@ -13,6 +13,7 @@ when we do, and has its socket in a directory of its own, which goes with it.
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -75,8 +76,13 @@ class Terminal:
             raise AssertionError(f"tmux {command[0]}: {done.stderr.decode(errors='replace').strip()}")
         return done.stdout.decode()
 
+    def _listens(self):
+        """The socket is there before anybody listens on it."""
+        with socket.socket(socket.AF_UNIX) as s:
+            return s.connect_ex(os.path.join(self.dir, "socket")) == 0
+
     def _start(self, command, columns, rows, env):
-        until(lambda: os.path.exists(os.path.join(self.dir, "socket")), "tmux")
+        until(self._listens, "tmux")
         # The screen of a program that has ended stays to be read, without a word of tmux's.
         self._ask(
             "set", "-g", "remain-on-exit", "on", ";", "set", "-g", "remain-on-exit-format", "", ";",

@@ -1,6 +1,6 @@
 /*
  * JSON out (RFC 8259): strings and base64 for what is not text. Objects are small and fixed, so callers write
- * their braces themselves. JSON in is jansson's.
+ * their braces themselves. Flat objects in: flat.h.
  */
 #ifndef WSPUSH_BASE_JSON_H
 #define WSPUSH_BASE_JSON_H

@@ -39,6 +39,7 @@ void wspush_free(struct wspush *h)
     buf_fini(&h->out);
     buf_fini(&h->queue);
     buf_fini(&h->receipts);
+    buf_fini(&h->kept);
     free(h->path);
     free(h);
 }
@@ -53,6 +54,11 @@ void wspush_disconnect(struct wspush *h)
 void wspush_set_deadline(struct wspush *h, int64_t ms)
 {
     h->deadline_ms = ms > 0 ? ms : DEADLINE_MS;
+}
+
+void wspush_set_idle(struct wspush *h, int64_t ms)
+{
+    h->idle_ms = ms > 0 ? ms : 0;
 }
 
 void wspush_set_reply_limit(struct wspush *h, size_t bytes)
@@ -152,10 +158,20 @@ int64_t call_until(const struct wspush *h, int64_t wait_ms)
     return clock_mono_ms() + h->deadline_ms + wait_ms;
 }
 
-enum wspush_result call_begin(struct wspush *h, const struct arg *args, size_t count, int64_t until)
+enum wspush_result call_may_begin(struct wspush *h)
 {
     if (h->waiting)
         return call_fail(h, WSPUSH_ERROR, "a wait is under way on this handle");
+    if (h->watched)
+        return call_fail(h, WSPUSH_ERROR, "this handle has subscriptions; for calls open another one");
+    return WSPUSH_OK;
+}
+
+enum wspush_result call_begin(struct wspush *h, const struct arg *args, size_t count, int64_t until)
+{
+    enum wspush_result result = call_may_begin(h);
+    if (result != WSPUSH_OK)
+        return result;
     call_reset(h);
     call_add(h, args, count);
     if (buf_failed(&h->out))

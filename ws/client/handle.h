@@ -15,6 +15,7 @@ enum { ERROR_TEXT_MAX = 512 };
 struct wspush {
     char *path;
     int64_t deadline_ms;
+    int64_t idle_ms; /* of wspush_next, 0: none */
     size_t reply_limit;
 
     int fd; /* -1: not connected */
@@ -36,6 +37,9 @@ struct wspush {
     size_t rows;         /* of a reply that consists of them */
     bool waiting;        /* between wspush_wait_begin and its result */
     int64_t wait_until;  /* when its answer is overdue, -1: never */
+    int64_t watched;     /* subscriptions; while there are any, the connection is for them alone */
+    struct buf kept;     /* events that came before a subscription's answer: of struct kept */
+    size_t kept_bytes;   /* of their payloads */
     struct buf queue;    /* an array of struct queued */
     struct buf receipts; /* arrays behind struct wspush_sent */
     char error[ERROR_TEXT_MAX];
@@ -68,6 +72,9 @@ enum wspush_result link_flush(struct wspush *h, int64_t until);
 /* Writes and reads until h->reply is the next reply. `until` -1: as long as no byte of it has come. On
  * failure the connection is closed. */
 enum wspush_result link_reply(struct wspush *h, int64_t until);
+/* What nobody asked for: h->reply is the next one, or PENDING at `until` (-1: never), with one look at least.
+ * A reply that has begun may take as long as a call, counted from now. */
+enum wspush_result link_listen(struct wspush *h, int64_t until);
 /* One look without waiting: as link_reply, or PENDING. */
 enum wspush_result link_try(struct wspush *h, int64_t until);
 
@@ -78,6 +85,8 @@ void call_reset(struct wspush *h);
 /* Sets the error text and returns `result`. */
 enum wspush_result call_fail(struct wspush *h, enum wspush_result result, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* OK, or the failure of a call on a handle that is busy with something else. */
+enum wspush_result call_may_begin(struct wspush *h);
 /* Adds a command behind h->out. */
 void call_add(struct wspush *h, const struct arg *args, size_t count);
 /* Begins a call: results forgotten, connection ready, one command in h->out. */
@@ -93,6 +102,11 @@ enum wspush_result call_judge(struct wspush *h);
 /* BADREPLY: the worker's reply has not the shape that this verb's has. */
 enum wspush_result call_odd_reply(struct wspush *h, const char *verb);
 int64_t call_until(const struct wspush *h, int64_t wait_ms);
+
+/* ---- subscribe.c ---- */
+
+/* The connection is gone, and with it all subscriptions. */
+void subscriptions_end(struct wspush *h);
 
 struct arg arg_text(const char *text);
 /* `digits` holds at least 24 bytes and stays in place until the command is added. */

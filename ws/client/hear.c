@@ -93,6 +93,11 @@ enum wspush_result wspush_wait(struct wspush *h, const char *target, int64_t tim
     return result == WSPUSH_OK ? end_wait(h, link_reply(h, h->wait_until), message) : result;
 }
 
+enum wspush_result wspush_next(struct wspush *h, const char *target, struct wspush_message *message)
+{
+    return wspush_wait(h, target, h->idle_ms ? h->idle_ms : -1, message);
+}
+
 enum wspush_result wspush_read(struct wspush *h, const char *target, struct wspush_message *message)
 {
     struct arg args[] = {arg_text("WS.READ"), arg_text(target)};

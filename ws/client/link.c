@@ -82,6 +82,7 @@ void link_close(struct wspush *h)
         close(h->fd);
     h->fd = -1;
     parse_stop(h);
+    subscriptions_end(h);
 }
 
 static bool all_written(const struct wspush *h)
@@ -181,6 +182,32 @@ enum wspush_result link_reply(struct wspush *h, int64_t until)
     enum wspush_result result;
     while ((result = parse_next(h)) == WSPUSH_PENDING) {
         result = turn(h, give_up(h, until), true);
+        if (result != WSPUSH_OK)
+            break;
+    }
+    return closing(h, result);
+}
+
+static void wait_readable(const struct wspush *h, int64_t until)
+{
+    struct pollfd p = {.fd = h->fd, .events = POLLIN};
+    int64_t left = until < 0 ? -1 : until - clock_mono_ms();
+    if (until >= 0 && left < 0)
+        left = 0;
+    poll(&p, 1, left > 1000000 ? 1000000 : (int)left);
+}
+
+enum wspush_result link_listen(struct wspush *h, int64_t until)
+{
+    enum wspush_result result;
+    h->late = false;
+    if (h->reply_began)
+        h->reply_began = clock_mono_ms();
+    for (bool looked = false; (result = parse_next(h)) == WSPUSH_PENDING; looked = true) {
+        if (looked && until >= 0 && clock_mono_ms() >= until)
+            return result;
+        wait_readable(h, give_up(h, until));
+        result = turn(h, give_up(h, -1), false);
         if (result != WSPUSH_OK)
             break;
     }

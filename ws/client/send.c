@@ -48,8 +48,9 @@ enum wspush_result wspush_send_queue(struct wspush *h, const char *target, const
 {
     static const struct wspush_send_options none = {0};
     const struct wspush_send_options *o = options ? options : &none;
-    if (h->waiting)
-        return call_fail(h, WSPUSH_ERROR, "a wait is under way on this handle");
+    enum wspush_result result = call_may_begin(h);
+    if (result != WSPUSH_OK)
+        return result;
     if (h->queue.len == 0)
         call_reset(h);
     ptrdiff_t bad = o->binary ? -1 : utf8_check(payload, len);
@@ -203,9 +204,11 @@ enum wspush_result wspush_send(struct wspush *h, const char *target, const void 
     struct single single = {.result = WSPUSH_ERROR, .sent = sent};
     if (sent)
         *sent = (struct wspush_sent){0};
-    if (!h->waiting)
+    enum wspush_result result = call_may_begin(h);
+    if (result == WSPUSH_OK) {
         call_reset(h);
-    enum wspush_result result = wspush_send_queue(h, target, payload, len, options);
+        result = wspush_send_queue(h, target, payload, len, options);
+    }
     if (result != WSPUSH_OK)
         return result;
     wspush_send_flush(h, keep_single, &single);

@@ -22,7 +22,7 @@ enum wspush_result {
     WSPUSH_OK,
     WSPUSH_EMPTY,    /* wspush_read: no message is waiting */
     WSPUSH_PENDING,  /* wspush_wait_take: no answer yet */
-    WSPUSH_TIMEOUT,  /* the wait ended as told, without a message */
+    WSPUSH_TIMEOUT,  /* the wait ended as told, without a message or an event */
     WSPUSH_CLOSED,   /* the client is gone and its messages ran out */
     WSPUSH_NOWORKER, /* nobody listens on the socket, or the connection broke */
     WSPUSH_NOANSWER, /* a worker that did not answer before the deadline */
@@ -53,6 +53,8 @@ void wspush_disconnect(struct wspush *h);
 void wspush_set_deadline(struct wspush *h, int64_t ms);
 /* The largest reply that is read. Default 64 MiB. */
 void wspush_set_reply_limit(struct wspush *h, size_t bytes);
+/* After how long without a message wspush_next() ends with TIMEOUT. Default 0: never. */
+void wspush_set_idle(struct wspush *h, int64_t ms);
 
 /* What the last call on the handle ran into, as one line for people (an error reply's own text, or ours); ""
  * after a success. May hold bytes that the worker sent: escape before a terminal sees it. */
@@ -136,6 +138,11 @@ struct wspush_message {
  * TIMEOUT, CLOSED, or an error. At most once: a message that was handed out is gone from the inbox. */
 enum wspush_result wspush_wait(struct wspush *h, const char *target, int64_t timeout_ms,
                                struct wspush_message *message);
+/* One message after the other:
+ * `while ((result = wspush_next(h, target, &message)) == WSPUSH_OK)`. It ends with CLOSED when the client is
+ * gone and its messages ran out, TIMEOUT only after the time of wspush_set_idle(), or an error; silence does
+ * not end it. */
+enum wspush_result wspush_next(struct wspush *h, const char *target, struct wspush_message *message);
 /* The next message if one is waiting: OK, EMPTY, CLOSED, or an error. */
 enum wspush_result wspush_read(struct wspush *h, const char *target, struct wspush_message *message);
 /* How many messages are waiting. */
@@ -149,6 +156,29 @@ enum wspush_result wspush_wait_begin(struct wspush *h, const char *target, int64
 enum wspush_result wspush_wait_take(struct wspush *h, struct wspush_message *message);
 /* The connection's descriptor, or -1. */
 int wspush_fd(const struct wspush *h);
+
+/* ---- watching ---- */
+
+struct wspush_event {
+    const char *pattern; /* the one that matched; NULL where the name itself is subscribed to */
+    const char *name;    /* "test", "@in:test" or "@events:test" */
+    const void *payload; /* a NUL follows it */
+    size_t len;
+};
+
+/* Subscribes to a name: "test" is what is pushed to that channel, "@in:test" what its clients send,
+ * "@events:test" how they come and go (the last two as lines of JSON, see docs/CONTROL.md). Or to all names
+ * that a pattern matches, such as "@in:**". Watching takes nothing away: inboxes keep their messages. From
+ * the first subscription on the handle is for subscribing and wspush_event() only, until wspush_disconnect()
+ * or a failure of the connection ends all of them. A name that is refused (BADNAME, or ERROR for one too
+ * many) leaves the others. */
+enum wspush_result wspush_subscribe(struct wspush *h, const char *name);
+enum wspush_result wspush_psubscribe(struct wspush *h, const char *pattern);
+/* The next event, waiting at most `timeout_ms` (negative: for ever): OK, TIMEOUT, or an error. NOWORKER: the
+ * worker is gone, or has dropped a watcher that did not read 4 MiB of events; what comes from then on is
+ * missed until the names are subscribed to again. In a poll loop ask with timeout 0 until TIMEOUT, then wait
+ * for wspush_fd() to be readable. */
+enum wspush_result wspush_event(struct wspush *h, int64_t timeout_ms, struct wspush_event *event);
 
 /* ---- clients and the worker ---- */
 
@@ -201,5 +231,14 @@ struct wspush_refusal {
     const char *remedy;
 };
 enum wspush_result wspush_note_refusal(struct wspush *h, const struct wspush_refusal *refusal);
+
+/* ---- for CGI and FastCGI programs ---- */
+
+/* Whether a request asks for a WebSocket, by the CGI variables REQUEST_METHOD, SERVER_PROTOCOL,
+ * HTTP_CONNECTION and HTTP_UPGRADE: an HTTP/1.1 GET with "upgrade" among the tokens of Connection and
+ * "websocket" among those of Upgrade, in any letter case (RFC 6455, section 4.2.1), which is how
+ * conf/nginx judges, too. `variables` are texts "NAME=value", NULL behind the last: environ, or the envp of
+ * an FCGX_Request. */
+bool wspush_is_websocket(char *const *variables);
 
 #endif

@@ -100,17 +100,43 @@ void print_flush(void)
         errno = failed;
 }
 
+/* Bytes of the first character of a text that is not empty; *columns is what a terminal gives to it. */
+static size_t first_char(const char *text, size_t len, size_t *columns)
+{
+    wchar_t c;
+    mbstate_t state = {0};
+    size_t n = mbrtowc(&c, text, len, &state);
+    *columns = 1;
+    if (n == 0 || n > len)
+        return 1;
+    int width = wcwidth(c);
+    if (width >= 0)
+        *columns = (size_t)width;
+    return n;
+}
+
+size_t print_fit(const char *text, size_t columns)
+{
+    size_t len = strlen(text);
+    size_t fit = 0;
+    while (fit < len) {
+        size_t width;
+        size_t n = first_char(text + fit, len - fit, &width);
+        if (width > columns)
+            break;
+        columns -= width;
+        fit += n;
+    }
+    return fit;
+}
+
 size_t print_width(const char *text)
 {
     size_t width = 0;
-    mbstate_t state = {0};
     for (size_t len = strlen(text); len;) {
-        wchar_t c;
-        size_t n = mbrtowc(&c, text, len, &state);
-        if (n == 0 || n > len)
-            return width + len;
-        int columns = wcwidth(c);
-        width += columns < 0 ? 1 : (size_t)columns;
+        size_t columns;
+        size_t n = first_char(text, len, &columns);
+        width += columns;
         text += n;
         len -= n;
     }

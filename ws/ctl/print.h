@@ -31,6 +31,8 @@ void print_line(FILE *file, struct buf *line);
 void print_flush(void);
 /* Columns that a terminal gives to the text. */
 size_t print_width(const char *text);
+/* How many bytes of the text fit into so many columns: whole characters. */
+size_t print_fit(const char *text, size_t columns);
 /* Local time of Unix ms as 15:04:05. */
 const char *print_clock(char out[16], int64_t ms);
 

@@ -47,6 +47,24 @@ START_TEST(wait_message)
 }
 END_TEST
 
+/* Silence ends an iteration only where a time was asked for. */
+START_TEST(next_messages)
+{
+    static const struct step script[] = {
+        READS, SAYS(MESSAGE), READS, SAYS("*1\r\n$7\r\ntimeout\r\n"), READS, SAYS("*1\r\n$6\r\nclosed\r\n"),
+        DONE};
+    struct wspush_message m;
+    begin(script);
+    ck_assert_int_eq(wspush_next(h, "test", &m), WSPUSH_OK);
+    check_message(&m);
+    wspush_set_idle(h, 70);
+    ck_assert_int_eq(wspush_next(h, "test", &m), WSPUSH_TIMEOUT);
+    wspush_set_idle(h, 0);
+    ck_assert_int_eq(wspush_next(h, "@client:c4", &m), WSPUSH_CLOSED);
+    end("[WS.WAIT|test][WS.WAIT|test|TIMEOUT|70][WS.WAIT|@client:c4]");
+}
+END_TEST
+
 START_TEST(read_message)
 {
     static const struct step script[] = {READS, SAYS(MESSAGE),
@@ -272,6 +290,7 @@ int main(void)
     TCase *tc = tcase_create("hear");
     tcase_set_timeout(tc, 30);
     tcase_add_test(tc, wait_message);
+    tcase_add_test(tc, next_messages);
     tcase_add_test(tc, read_message);
     tcase_add_test(tc, binary_message);
     tcase_add_test(tc, large_message);
