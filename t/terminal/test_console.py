@@ -242,6 +242,16 @@ class Console(unittest.TestCase):
         again.type("fir")
         again.wait("first")
 
+    def test_odd_characters(self):
+        a = self.page()
+        t = self.console("--channel", prompt="test")
+        t.type("e\u0301\tx\U0001f44d")
+        t.press("C-v", "Escape")
+        t.type("[31m")
+        t.wait_screen(["to test> e\u0301 x\U0001f44d\ufffd[31m"], (19, 0))
+        t.press("Enter")
+        self.assertEqual(a.hear(), "e\u0301\tx\U0001f44d\x1b[31m")
+
     def test_no_history_to_be_had(self):
         a = self.page()
         t = self.console(HOME="/dev/null")

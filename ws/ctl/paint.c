@@ -18,6 +18,8 @@ void paint_fini(struct paint *p)
 /* What is seen of a character: those that would drive the terminal are not for it. */
 static wchar_t visible(wchar_t c)
 {
+    if (c == L'\t')
+        return L' ';
     return c == L'\n' || wcwidth(c) >= 0 ? c : L'\uFFFD';
 }
 
