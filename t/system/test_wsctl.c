@@ -27,6 +27,7 @@ enum { RUN_MS = 120000, SIGNALLED = 128 };
 
 static struct site *site;
 static const char *socket_path;
+static const char *front; /* where pages connect */
 
 /* The worker alone, its configuration with these lines. */
 static void begin_threads(const char *config, int threads)
@@ -35,11 +36,20 @@ static void begin_threads(const char *config, int threads)
         .config = config, .threads = threads, .no_nginx = true, .no_responder = true};
     site = site_start(&options);
     socket_path = site_control(site) + strlen("unix:");
+    front = site_ws(site);
 }
 
 static void begin(const char *config)
 {
     begin_threads(config, 1);
+}
+
+/* A whole site, pages behind its nginx. */
+static void begin_site(void)
+{
+    site = site_start(NULL);
+    socket_path = site_control(site) + strlen("unix:");
+    front = site_http(site);
 }
 
 static void end(void)
@@ -65,7 +75,7 @@ static void end_false(struct false_worker *worker)
 
 static struct wsclient *visit(const char *path)
 {
-    return wsclient_open(site_ws(site), path);
+    return wsclient_open(front, path);
 }
 
 /* ---- running wsctl ---- */
@@ -584,7 +594,7 @@ static void *hear_two(void *client)
 START_TEST(send_until_ponged)
 {
     pthread_t reader;
-    begin(NULL);
+    begin_site();
     struct wsclient *a = visit("/test/");
     struct wsclient *deaf = visit("/test/");
     ck_assert_int_eq(pthread_create(&reader, NULL, hear_two, a), 0);
@@ -1044,7 +1054,7 @@ static const char prompt[] = "Please enter information: ";
 START_TEST(console_conversation)
 {
     struct program p;
-    begin(NULL);
+    begin_site();
     struct wsclient *a = visit("/test/");
     struct wsclient *b = visit("/test/");
     START(&p, "console", "test");
@@ -1087,7 +1097,7 @@ END_TEST
 START_TEST(console_to_the_channel)
 {
     struct program p;
-    begin(NULL);
+    begin_site();
     struct wsclient *a = visit("/test/");
     struct wsclient *b = visit("/test/");
     ck_assert_int_eq(wsclient_send_text(a, "before it began"), 0);
