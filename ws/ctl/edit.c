@@ -1,3 +1,4 @@
+/* docs/why/console.md says why libedit has the line and not the screen. */
 #include "ctl/edit.h"
 
 #include <errno.h>
@@ -98,10 +99,11 @@ void edit_redraw(struct edit *e)
 
 void edit_prompt(struct edit *e, const char *prompt)
 {
-    if (e->prompt && strcmp(e->prompt, prompt) == 0)
+    char *copy = strcmp(e->prompt, prompt) == 0 ? NULL : strdup(prompt);
+    if (!copy)
         return;
     free(e->prompt);
-    e->prompt = strdup(prompt);
+    e->prompt = copy;
     e->fresh = false;
 }
 
