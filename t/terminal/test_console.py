@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import tempfile
 import unittest
 
 from terminal import Terminal, until
@@ -241,6 +242,25 @@ class Console(unittest.TestCase):
         again.press("C-c", "C-r")
         again.type("fir")
         again.wait("first")
+
+    def test_a_long_history_is_cut(self):
+        state = self.enterContext(tempfile.TemporaryDirectory())
+        os.mkdir(os.path.join(state, "wspush"))
+        path = os.path.join(state, "wspush", "console_history")
+        with open(path, "w", encoding="utf-8") as kept:
+            kept.writelines(f"line {i:5}\n" for i in range(30000))
+        t = self.console(XDG_STATE_HOME=state)
+        t.press("Up")
+        t.wait_screen(["to nobody yet> line 29999"], (25, 0))
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        with open(path, encoding="utf-8") as kept:
+            lines = kept.read().split("\n")
+        self.assertEqual(lines, [f"line {i:5}" for i in range(30001 - len(lines), 30000)] + [""])
+        self.assertLess(len(lines), 6000)
+        t.press("Enter")
+        t.wait("nobody has spoken")
+        with open(path, encoding="utf-8") as kept:
+            self.assertTrue(kept.read().endswith("\nline 29998\nline 29999\nline 29999\n"))
 
     def test_odd_characters(self):
         a = self.page()
