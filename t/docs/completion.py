@@ -132,7 +132,8 @@ def check_live(suite):
         suite.check("completion: Tab, a channel", expect_typed, "wsctl send chat/room1\t|", "wsctl send chat/room1 |")
         suite.check("completion: Tab, a hostile channel", expect_typed, "wsctl send chat/x\t|", f"wsctl send {quoted} |")
         client = clients[0]
-        suite.check("completion: Tab, @client:", expect_typed, f"wsctl send @cl\t{client[1:]}\t|", f"wsctl send @client:{client} |")
+        rest = client[len(os.path.commonprefix(clients)) :]
+        suite.check("completion: Tab, @client:", expect_typed, f"wsctl send @cl\t{rest}\t|", f"wsctl send @client:{client} |")
         suite.check("completion: Tab, a command", expect_typed, "wsctl cons\t|", "wsctl console |")
 
 

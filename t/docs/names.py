@@ -113,7 +113,7 @@ def check_setting(span):
 
 def check_variable(span):
     for name in re.findall(r"WSPUSH_[A-Z]+", span):
-        files = [TOP / "compose.yaml", TOP / "conf/run.sh", TOP / "ws/ctl/worker.c"]
+        files = [TOP / "compose.yaml", TOP / "conf/run.sh", TOP / "ws/ctl/worker.c", TOP / "ws/ctl/each_answer.c"]
         if not any(name in file.read_text() for file in files):
             raise Failed(f"`{span}`: nobody reads {name}")
 
