@@ -93,6 +93,7 @@ def check_words(suite):
     suite.check("completion: sections of info", expect, "wsctl info s", "server", "stats")
     suite.check("completion: commands for help", expect, "wsctl help se", "send")
     suite.check("completion: what --wait waits for", expect, "wsctl send --wait=h", "handed")
+    suite.check("completion: what else it waits for", expect, "wsctl send --wait=", "acked", "handed", "ponged")
     suite.check("completion: nothing behind the target", expect, "wsctl send test ")
 
 

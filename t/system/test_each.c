@@ -166,10 +166,11 @@ END_TEST
 
 START_TEST(environment)
 {
-    begin(NULL);
+    begin(&(struct site_options){.server = "location ^~ /as/ {\n  set $wspush_user $arg_user;\n"
+                                           "  include snippets/wspush-page.conf;\n}\n"});
     struct wsclient *a = visit("/test/");
-    struct wsclient *b = visit("/test/\346\210\277/");
-    START("test", "--", "sh", "-c",
+    struct wsclient *b = visit("/as/\346\210\277/?user=alice");
+    START("--count", "4", "test", "--", "sh", "-c",
           "cat; echo \" $WSPUSH_CLIENT $WSPUSH_CHANNEL [$WSPUSH_USER] $WSPUSH_TYPE\"");
     say(a, "hi");
     wsclient_expect_text(a, "hi c1 test [] text");
@@ -178,9 +179,9 @@ START_TEST(environment)
     kill(each_pid, SIGTERM);
     expect_end(0, "");
     START("--count", "1", "--client", "c2", "--", "sh", "-c",
-          "echo \"$WSPUSH_CLIENT $WSPUSH_CHANNEL\"; cat >$WSPUSH_CLIENT");
+          "echo \"$WSPUSH_CLIENT $WSPUSH_CHANNEL $WSPUSH_USER\"; cat >message");
     say(b, "x");
-    wsclient_expect_text(b, "c2 test/\346\210\277");
+    wsclient_expect_text(b, "c2 as/\346\210\277 alice");
     expect_end(0, "");
     wsclient_free(a);
     wsclient_free(b);

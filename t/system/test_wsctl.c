@@ -524,8 +524,11 @@ START_TEST(send_with_receipt)
     begin(NULL);
     struct wsclient *a = visit("/test/");
     struct wsclient *b = visit("/test/");
-    expect_begins(RUN("send", "--wait", "test", "x"), 0, "handed to 2 of 2 in ");
-    expect_begins(RUN("send", "--wait=handed", "--timeout", "2", "test", "x"), 0, "handed to 2 of 2 in ");
+    expect_begins(RUN("send", "--wait", "test", "x"), 0, "handed 2 of 2 in ");
+    expect_begins(RUN("send", "--wait=handed", "--timeout", "2", "test", "x"), 0, "handed 2 of 2 in ");
+    ck_assert_ptr_null(strstr(out(), "id"));
+    expect_begins(RUN("send", "--wait", "-v", "test", "x"), 0, "handed 2 of 2 in ");
+    ck_assert_ptr_nonnull(strstr(out(), " ms; id 1"));
     expect(RUN("send", "--wait", "--json", "test", "x"), 0, NULL, NULL);
     expect_json_lines(1);
     ck_assert_ptr_nonnull(strstr(out(), "\"outcomes\":{\"handed\":2}"));
@@ -535,14 +538,94 @@ START_TEST(send_with_receipt)
 }
 END_TEST
 
+/* Two of three had it, c7 closed and c9 did not answer: the reply of a worker that was asked for `word`. */
+static struct false_worker *begin_receipt(const char *word)
+{
+    char reply[200];
+    snprintf(
+        reply, sizeof reply,
+        "*4\r\n:4\r\n$3\r\n1-9\r\n*6\r\n$%zu\r\n%s\r\n:2\r\n$7\r\ntimeout\r\n:1\r\n$6\r\nclosed\r\n:1\r\n"
+        "*2\r\n*2\r\n$2\r\nc7\r\n$6\r\nclosed\r\n*2\r\n$2\r\nc9\r\n$7\r\ntimeout\r\n",
+        strlen(word), word);
+    return begin_false(reply);
+}
+
 START_TEST(receipt_with_failures)
 {
-    struct false_worker *worker =
-        begin_false("*4\r\n:3\r\n$3\r\n1-9\r\n*4\r\n$6\r\nhanded\r\n:2\r\n$6\r\nclosed\r\n:1\r\n*1\r\n*2\r\n$"
-                    "2\r\nc7\r\n$6\r\nclosed\r\n");
-    expect_begins(RUN("send", "--wait", "-v", "test", "x"), 1, "handed to 2 of 3 in ");
-    ck_assert_ptr_nonnull(strstr(out(), ", 1 closed; id 1-9\nc7 closed\n"));
-    end_false(worker);
+    static const char *const said[][2] = {{"handed", "handed"}, {"ponged", "delivered"}, {"acked", "acked"}};
+    for (size_t i = 0; i < 3; i++) {
+        char option[32];
+        char begins[32];
+        struct false_worker *worker = begin_receipt(said[i][0]);
+        snprintf(option, sizeof option, "--wait=%s", said[i][0]);
+        snprintf(begins, sizeof begins, "%s 2 of 4 in ", said[i][1]);
+        expect_begins(RUN("send", option, "test", "x"), 1, begins);
+        ck_assert_ptr_nonnull(strstr(out(), " ms, 1 timed out, 1 closed\n"));
+        ck_assert_str_eq(false_worker_argument(worker, 4, NULL), said[i][0]);
+        expect_begins(RUN("send", option, "-v", "test", "x"), 1, begins);
+        ck_assert_ptr_nonnull(strstr(out(), ", 1 closed; id 1-9\nc7 closed\nc9 timed out\n"));
+        expect(RUN("send", option, "--json", "test", "x"), 1, NULL, NULL);
+        expect_json_lines(1);
+        ck_assert_ptr_nonnull(strstr(out(), "\"failed\":[{\"client\":\"c7\",\"outcome\":\"closed\"},"));
+        expect(RUN("send", option, "-q", "test", "x"), 1, "", NULL);
+        end_false(worker);
+    }
+}
+END_TEST
+
+/* A browser answers pings by itself; ours does when it reads. */
+static void *hear_two(void *client)
+{
+    wsclient_expect_text(client, "x");
+    wsclient_expect_text(client, "the end");
+    return NULL;
+}
+
+START_TEST(send_until_ponged)
+{
+    pthread_t reader;
+    begin(NULL);
+    struct wsclient *a = visit("/test/");
+    struct wsclient *deaf = visit("/test/");
+    ck_assert_int_eq(pthread_create(&reader, NULL, hear_two, a), 0);
+    expect_begins(RUN("send", "--wait=ponged", "--timeout", "0.3", "-v", "test", "x"), 1,
+                  "delivered 1 of 2 in ");
+    ck_assert_ptr_nonnull(strstr(out(), " ms, 1 timed out; id "));
+    ck_assert_ptr_nonnull(strstr(out(), "\nc2 timed out\n"));
+    expect_begins(RUN("send", "--wait=acked", "--client", "c2", "x"), 1, "acked 0 of 1 in ");
+    ck_assert_ptr_nonnull(strstr(out(), " ms, 1 unsupported\n"));
+    expect(RUN("send", "-q", "test", "the end"), 0, "", NULL);
+    pthread_join(reader, NULL);
+    wsclient_free(a);
+    wsclient_free(deaf);
+    end();
+}
+END_TEST
+
+START_TEST(send_dry)
+{
+    begin(NULL);
+    struct wsclient *a = visit("/test/");
+    struct wsclient *b = visit("/test/");
+    struct wsclient *c = visit("/other/");
+    expect_begins(RUN("send", "--dry-run", "test", "x"), 0, "CLIENT ");
+    ck_assert_ptr_nonnull(strstr(out(), "\nc1 "));
+    ck_assert_ptr_nonnull(strstr(out(), "\nc2 "));
+    ck_assert_ptr_null(strstr(out(), "c3"));
+    ck_assert_ptr_nonnull(strstr(out(), "\nwould reach 2 clients; nothing was sent\n"));
+    expect(RUN("send", "--dry-run", "-q", "--all"), 0, "c1\nc2\nc3\n", NULL);
+    expect(RUN("send", "--dry-run", "--json", "--client", "c3", "x"), 0, NULL, NULL);
+    expect_json_lines(1);
+    expect(RUN("send", "--dry-run", "tset", "x"), 0, "would reach 0 clients; nothing was sent\n",
+           "no client on 'tset'");
+    expect(RUN("send", "--dry-run", "--strict", "-q", "tset"), 1, "", NULL);
+    wsclient_expect_silence(a, 0);
+    expect(RUN("send", "-q", "--all", "the end"), 0, "", NULL);
+    wsclient_expect_text(a, "the end");
+    wsclient_free(a);
+    wsclient_free(b);
+    wsclient_free(c);
+    end();
 }
 END_TEST
 
@@ -1211,7 +1294,6 @@ START_TEST(usage)
     expect(RUN("send", "test", "x", "--lines"), 2, "", "a MESSAGE and --lines");
     expect(RUN("send", "test", "x", "--file", "f"), 2, "", "a MESSAGE and --file");
     expect(RUN("send", "test", "x", "--wait=seen"), 2, "", "--wait=seen is not");
-    expect(RUN("send", "test", "x", "--wait=ponged"), 2, "", "--wait=ponged is not");
     static const char *const inboxes[] = {"wait", "read", "count", "has", "console"};
     for (size_t i = 0; i < sizeof inboxes / sizeof *inboxes; i++) {
         expect(RUN(inboxes[i], "@all"), 2, "", "@all has no inbox: an inbox belongs to a channel");
@@ -1231,7 +1313,7 @@ END_TEST
 
 START_TEST(help)
 {
-    static const char *const verbs[] = {"send", "wait", "read", "count",   "has", "close",
+    static const char *const verbs[] = {"send", "wait", "read", "count",   "has",  "close",
                                         "list", "ping", "info", "console", "each", "help"};
     socket_path = "/nowhere/control.sock";
     expect_begins(RUN("--help"), 0, "Usage: wsctl [OPTIONS] COMMAND");
@@ -1289,6 +1371,8 @@ int main(void)
     tcase_add_test(tc, send_again_and_again);
     tcase_add_test(tc, send_with_receipt);
     tcase_add_test(tc, receipt_with_failures);
+    tcase_add_test(tc, send_until_ponged);
+    tcase_add_test(tc, send_dry);
     tcase_add_test(tc, inbox);
     tcase_add_test(tc, a_closed_client);
     tcase_add_test(tc, interrupted_wait);

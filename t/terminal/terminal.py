@@ -13,6 +13,7 @@ when we do, and has its socket in a directory of its own, which goes with it.
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -38,6 +39,15 @@ def _lines(text):
     while lines and not lines[-1]:
         lines.pop()
     return lines
+
+
+def _status_of_zombie(pid):
+    """tmux 3.3 may see the end of a program's output and miss the end of the program; the kernel keeps its status."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+            return int(stat.read().split()[-1]) >> 8
+    except OSError:
+        return None
 
 
 class Terminal:
@@ -66,8 +76,13 @@ class Terminal:
             raise AssertionError(f"tmux {command[0]}: {done.stderr.decode(errors='replace').strip()}")
         return done.stdout.decode()
 
+    def _listens(self):
+        """The socket is there before anybody listens on it."""
+        with socket.socket(socket.AF_UNIX) as s:
+            return s.connect_ex(os.path.join(self.dir, "socket")) == 0
+
     def _start(self, command, columns, rows, env):
-        until(lambda: os.path.exists(os.path.join(self.dir, "socket")), "tmux")
+        until(self._listens, "tmux")
         # The screen of a program that has ended stays to be read, without a word of tmux's.
         self._ask(
             "set", "-g", "remain-on-exit", "on", ";", "set", "-g", "remain-on-exit-format", "", ";",
@@ -121,8 +136,11 @@ class Terminal:
 
     def status(self):
         """The exit status of a program that has ended, None as long as it runs."""
-        dead, status = self._ask("display-message", "-p", "#{pane_dead}/#{pane_dead_status}").strip().split("/")
-        return int(status) if dead == "1" and status else None
+        ask = "#{pane_dead}/#{pane_dead_status}/#{pane_pid}"
+        dead, status, pid = self._ask("display-message", "-p", ask).strip().split("/")
+        if dead != "1":
+            return None
+        return int(status) if status else _status_of_zombie(pid)
 
     def wait(self, what, seconds=DEADLINE):
         """Waits until a text is on the screen, or a condition holds."""

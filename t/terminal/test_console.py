@@ -200,6 +200,15 @@ class Console(unittest.TestCase):
         t.wait_screen([*(f"c1: message {i}" for i in range(37, 60)), "to c1> abc"], (10, 23))
         t.wait(lambda: t.scrolled() == [*(f"c1: message {i}" for i in range(60)), "to c1> abc"])
 
+    def test_lines_that_come_at_once(self):
+        a = self.page()
+        t = self.console("--channel", prompt="test")
+        t.paste("one\n" + DIGITS + "\n\nthree")
+        self.assertEqual([a.hear(), a.hear()], ["one", DIGITS])
+        rows = [f"to test> {DIGITS}"[i : i + 80] for i in range(0, 209, 80)]
+        sent = "-> test, 1 client"
+        t.wait_screen(["to test> one", sent, *rows, sent, "to test> three"], (14, 6))
+
     # ---- keys ----
 
     def test_history(self):

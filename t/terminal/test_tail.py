@@ -26,7 +26,12 @@ class FalseWorker:
         self.server.bind(self.env["WSPUSH_SOCKET"])
         self.server.listen()
         self.peers = []
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.threads = []
+        self.go(self.accept)
+
+    def go(self, what, *arguments):
+        self.threads.append(threading.Thread(target=what, args=arguments, daemon=True))
+        self.threads[-1].start()
 
     def accept(self):
         while True:
@@ -35,27 +40,34 @@ class FalseWorker:
             except OSError:
                 return
             self.peers.append(peer)
-            threading.Thread(target=self.talk, args=(peer,), daemon=True).start()
+            self.go(self.talk, peer)
 
     def talk(self, peer):
-        lines = peer.makefile("rb")
         subscriptions = 0
-        while lines.readline():  # *2: both commands are a word and an argument
-            word, name = (lines.read(int(lines.readline()[1:]) + 2)[:-2] for _ in range(2))
-            if word == b"INFO":
-                peer.sendall(bulk("process_id:1\r\nuptime_in_seconds:5\r\n"))
-                continue
-            subscriptions += 1
-            peer.sendall(b"*3\r\n" + bulk(word) + bulk(name) + b":%d\r\n" % subscriptions)
-            if subscriptions == 3:
-                peer.sendall(self.events)
+        with peer.makefile("rb") as lines:
+            while lines.readline():  # *2: both commands are a word and an argument
+                word, name = (lines.read(int(lines.readline()[1:]) + 2)[:-2] for _ in range(2))
+                if word == b"INFO":
+                    peer.sendall(bulk("process_id:1\r\nuptime_in_seconds:5\r\n"))
+                    continue
+                subscriptions += 1
+                peer.sendall(b"*3\r\n" + bulk(word) + bulk(name) + b":%d\r\n" % subscriptions)
+                if subscriptions == 3:
+                    peer.sendall(self.events)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        for peer in (*self.peers, self.server):
-            peer.close()
+        """Nobody is left who waits for a descriptor that is another's next."""
+        self.server.shutdown(socket.SHUT_RDWR)
+        self.threads[0].join(DEADLINE)
+        for peer in self.peers:
+            peer.shutdown(socket.SHUT_RDWR)
+        for thread in self.threads:
+            thread.join(DEADLINE)
+        for end in (*self.peers, self.server):
+            end.close()
         self.dir.cleanup()
 
 

@@ -14,6 +14,7 @@
 
 #define ABORT "\007"
 #define KILL  "\037"
+#define CLEAR L'\f'
 
 enum { REMEMBERED = 1000, READ_CHUNK = 4096 };
 
@@ -42,7 +43,8 @@ static void screen_size(size_t *columns, size_t *rows)
 
 static void write_out(struct buf *out)
 {
-    fwrite(out->data, 1, buf_failed(out) ? 0 : out->len, stdout);
+    if (out->len && !buf_failed(out))
+        fwrite(out->data, 1, out->len, stdout);
     fflush(stdout);
     buf_fini(out);
 }
@@ -60,6 +62,8 @@ void edit_hide(struct edit *e)
 static void show(struct edit *e)
 {
     const LineInfoW *line = el_wline(e->el);
+    size_t len = (size_t)(line->lastchar - line->buffer);
+    size_t cursor = (size_t)(line->cursor - line->buffer);
     struct buf out = {0};
     size_t columns;
     size_t rows;
@@ -67,17 +71,21 @@ static void show(struct edit *e)
         return;
     screen_size(&columns, &rows);
     paint_hide(&e->paint, &out, columns, rows);
-    paint_show(&e->paint, &out, e->prompt, line->buffer, (size_t)(line->lastchar - line->buffer),
-               (size_t)(line->cursor - line->buffer), columns, rows);
+    /* Enter is the last character of a whole line */
+    if (len && line->buffer[len - 1] == L'\n')
+        len--;
+    paint_show(&e->paint, &out, e->prompt, line->buffer, len, cursor < len ? cursor : len, columns, rows);
     write_out(&out);
     e->fresh = true;
 }
 
+/* Leaves a line that was typed on the screen: all of it, be it that its last keys and Enter came at once. */
 static void leave_line(struct edit *e)
 {
     struct buf out = {0};
     size_t columns;
     size_t rows;
+    show(e);
     screen_size(&columns, &rows);
     paint_leave(&e->paint, &out, columns);
     write_out(&out);
@@ -97,15 +105,12 @@ void edit_prompt(struct edit *e, const char *prompt)
     e->fresh = false;
 }
 
-/* Ctrl-L */
-static unsigned char clear_screen(EditLine *el, int key)
+static void clear_screen(struct edit *e)
 {
-    (void)el;
-    (void)key;
     struct buf out = {0};
+    edit_hide(e);
     buf_adds(&out, "\033[H\033[2J");
     write_out(&out);
-    return CC_NORM;
 }
 
 /* ---- keys ---- */
@@ -140,14 +145,18 @@ static int get_key(EditLine *el, wchar_t *key)
 {
     struct edit *e;
     el_get(el, EL_CLIENTDATA, &e);
-    while (!next_character(e, key)) {
-        show(e);
-        enum edit_turn turn = e->turn(e->arg);
-        if (turn == EDIT_END || (turn == EDIT_KEY && !read_keys(e)))
-            return 0;
+    for (;;) {
+        while (!next_character(e, key)) {
+            show(e);
+            enum edit_turn turn = e->turn(e->arg);
+            if (turn == EDIT_END || (turn == EDIT_KEY && !read_keys(e)))
+                return 0;
+        }
+        e->fresh = false;
+        if (*key != CLEAR)
+            return 1;
+        clear_screen(e); /* libedit's own does not reach it */
     }
-    e->fresh = false;
-    return 1;
 }
 
 static void bind_keys(EditLine *el)
@@ -156,10 +165,9 @@ static void bind_keys(EditLine *el)
         {"^R", "em-inc-search-prev"},      {"^W", "ed-delete-prev-word"}, {"^I", "ed-insert"},
         {"\\e[3~", "ed-delete-next-char"}, {"\\e[1~", "ed-move-to-beg"},  {"\\e[4~", "ed-move-to-end"},
         {"\\e[H", "ed-move-to-beg"},       {"\\e[F", "ed-move-to-end"},   {"\\e[1;5C", "em-next-word"},
-        {"\\e[1;5D", "ed-prev-word"},      {"^L", "clear-whole-screen"},
+        {"\\e[1;5D", "ed-prev-word"},
     };
     el_set(el, EL_EDITOR, "emacs");
-    el_set(el, EL_ADDFN, "clear-whole-screen", "clear the screen", clear_screen);
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         el_set(el, EL_BIND, keys[i][0], keys[i][1], NULL);
 }

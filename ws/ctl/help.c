@@ -33,7 +33,8 @@ static void print_options(const char *title, const struct ctl_option *row)
                  : row->value            ? " "
                                          : "",
                  row->value ? row->value : "", row->takes == CTL_MAYBE ? "]" : "");
-        printf("  %-26s %s\n", left, row->help);
+        int width = (int)strlen(left);
+        printf("  %s%*s%s\n", left, width < 26 ? 27 - width : 2, "", row->help);
     }
 }
 

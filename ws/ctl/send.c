@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/units.h"
 #include "ctl/print.h"
+#include "ctl/receipt.h"
 #include "ctl/verbs.h"
 
 enum { READ_CHUNK = 64 * 1024, MESSAGE_MAX = 1 << 30 };
@@ -80,27 +81,6 @@ static void number_message(struct buf *out, const struct buf *pattern, uint64_t 
 
 /* ---- what came of it ---- */
 
-static const char handed[] = "handed"; /* what --wait waits for */
-
-static void add_receipt_json(struct buf *line, const struct wspush_sent *sent, int64_t took)
-{
-    buf_adds(line, ",\"outcomes\":{");
-    for (size_t i = 0; i < sent->outcome_count; i++) {
-        buf_adds(line, i ? "," : "");
-        json_string(line, sent->outcomes[i].name, strlen(sent->outcomes[i].name));
-        buf_addf(line, ":%lld", (long long)sent->outcomes[i].count);
-    }
-    buf_adds(line, "},\"failed\":[");
-    for (size_t i = 0; i < sent->failure_count; i++) {
-        buf_adds(line, i ? ",{\"client\":" : "{\"client\":");
-        json_string(line, sent->failures[i].client, strlen(sent->failures[i].client));
-        buf_adds(line, ",\"outcome\":");
-        json_string(line, sent->failures[i].outcome, strlen(sent->failures[i].outcome));
-        buf_addc(line, '}');
-    }
-    buf_addf(line, "],\"ms\":%lld", (long long)took);
-}
-
 static void print_sent_json(const struct wspush_sent *sent, bool receipt, int64_t took)
 {
     struct buf line = {0};
@@ -110,31 +90,9 @@ static void print_sent_json(const struct wspush_sent *sent, bool receipt, int64_
     else
         buf_adds(&line, "null");
     if (receipt)
-        add_receipt_json(&line, sent, took);
+        receipt_add_json(&line, sent, took);
     buf_addc(&line, '}');
     print_line(stdout, &line);
-}
-
-/* "handed to 41 of 43 in 12 ms, 1 closed, 1 timeout", and with -v who failed. */
-static void print_receipt(const struct ctl *ctl, const struct wspush_sent *sent, int64_t took)
-{
-    int64_t good = 0;
-    for (size_t i = 0; i < sent->outcome_count; i++)
-        if (strcmp(sent->outcomes[i].name, handed) == 0)
-            good += sent->outcomes[i].count;
-    printf("%s to %lld of %lld in %lld ms", handed, (long long)good, (long long)sent->recipients,
-           (long long)took);
-    for (size_t i = 0; i < sent->outcome_count; i++) {
-        if (strcmp(sent->outcomes[i].name, handed) == 0 || sent->outcomes[i].count == 0)
-            continue;
-        printf(", %lld ", (long long)sent->outcomes[i].count);
-        print_escaped(stdout, sent->outcomes[i].name, strlen(sent->outcomes[i].name));
-    }
-    printf("%s%s\n", sent->id[0] ? "; id " : "", sent->id);
-    for (size_t i = 0; ctl->verbose && i < sent->failure_count; i++) {
-        print_styled(ctl, stdout, PRINT_NAME, sent->failures[i].client);
-        printf(" %s\n", sent->failures[i].outcome);
-    }
 }
 
 static void print_sent(const struct ctl *ctl, const struct send_plan *plan, const struct wspush_sent *sent,
@@ -146,7 +104,7 @@ static void print_sent(const struct ctl *ctl, const struct send_plan *plan, cons
     else if (ctl->quiet)
         return;
     else if (receipt)
-        print_receipt(ctl, sent, took);
+        receipt_print(ctl, plan->options.wait_for, sent, took);
     else
         printf("reached %lld client%s%s%s\n", (long long)sent->recipients, sent->recipients == 1 ? "" : "s",
                sent->id[0] ? ", id " : "", sent->id);
@@ -220,11 +178,8 @@ static int send_all(struct ctl *ctl, const struct send_plan *plan, const struct 
 static int read_wait(const struct ctl *ctl, struct send_plan *plan)
 {
     const char *word = ctl_value(ctl, "wait");
-    if (!word)
-        return CTL_DONE;
-    if (*word && strcmp(word, handed) != 0)
-        return ctl_usage(ctl, "--wait=%s is not %s, which is all that can be waited for", word, handed);
-    plan->options.wait_for = WSPUSH_WAIT_HANDED;
+    if (word && receipt_parse(word, &plan->options.wait_for) < 0)
+        return ctl_usage(ctl, "--wait=%s is not one of " RECEIPT_WORDS, word);
     return CTL_DONE;
 }
 
@@ -282,12 +237,24 @@ static int run_source(struct ctl *ctl, const struct send_plan *plan)
     return status;
 }
 
+/* Who would get it. The message is not looked at. */
+static int run_dry(struct ctl *ctl, const struct send_plan *plan)
+{
+    size_t rows;
+    int status = ctl_list(ctl, plan->target, CTL_LIST_ALL, &rows);
+    if (status != CTL_DONE)
+        return status;
+    if (!ctl->json && !ctl->quiet)
+        printf("would reach %zu client%s; nothing was sent\n", rows, rows == 1 ? "" : "s");
+    return rows == 0 && ctl_given(ctl, "strict") ? CTL_NOTHING : CTL_DONE;
+}
+
 static int run_send(struct ctl *ctl)
 {
     struct send_plan plan = {.target = ctl_target(ctl)};
     if (!plan.target || read_plan(ctl, &plan) != CTL_DONE)
         return CTL_USAGE;
-    return run_source(ctl, &plan);
+    return ctl_given(ctl, "dry-run") ? run_dry(ctl, &plan) : run_source(ctl, &plan);
 }
 
 static const struct ctl_option options[] = {
@@ -296,8 +263,9 @@ static const struct ctl_option options[] = {
     {"binary", 'b', CTL_FLAG, NULL, "send as binary; else text, which must be UTF-8"},
     {"count", 'n', CTL_VALUE, "N", "send N times; {i} in the message is 1, 2 ... N"},
     {"interval", 'i', CTL_VALUE, "TIME", "with --count or --lines: wait so long between two"},
-    {"wait", 'w', CTL_MAYBE, "handed", "wait until it is handed to every client's connection"},
-    {"timeout", 't', CTL_VALUE, "TIME", "wait no longer for that, or for the worker"},
+    {"wait", 'w', CTL_MAYBE, RECEIPT_WORDS, "wait until every client has it, and say who has not"},
+    {"timeout", 't', CTL_VALUE, "TIME", "wait no longer for that (default 5), or for the worker"},
+    {"dry-run", 0, CTL_FLAG, NULL, "send nothing; list who would get it"},
     CTL_OPTION_CLIENT,
     CTL_OPTION_ALL,
     CTL_OPTION_STRICT,
@@ -321,12 +289,15 @@ const struct ctl_verb verb_send = {
         "A client that takes nothing for 3 s holds the others up no longer: --lines goes on, and the worker\n"
         "closes that one when too much is queued for it.\n"
         "\n"
-        "With --wait it exits 1 if any client failed; -v names those.\n"
+        "--wait, or --wait=handed: until each client's connection has taken it (behind nginx that proves no\n"
+        "more). --wait=ponged: until each browser has answered a ping that follows it, as all do by\n"
+        "themselves. --wait=acked: until the page's script has said so, where its protocol can. Prints\n"
+        "\"delivered 41 of 43 in 12 ms, 1 closed, 1 timed out\"; -v names the two. Exits 1 if any failed.\n"
         "\n"
         "A worker that goes away between two messages is looked for 5 s. Nothing is sent twice: where it is\n"
         "not known whether a message went out, wsctl says which, and exits 3.\n"
         "Put -- before a MESSAGE that begins with '-'.\n",
-    .example = "wsctl send --wait test \"hello\"",
+    .example = "wsctl send --wait=ponged test \"hello\"",
     .options = options,
     .run = run_send,
 };

@@ -1,0 +1,19 @@
+/* What became of a message that was waited for, as wsctl send tells it. */
+#ifndef WSPUSH_CTL_RECEIPT_H
+#define WSPUSH_CTL_RECEIPT_H
+
+#include "base/buf.h"
+#include "ctl/ctl.h"
+
+/* Reads the word behind --wait; "" is the first. 0, or -1 if it is none. */
+int receipt_parse(const char *word, enum wspush_wait_for *wait_for);
+/* "delivered 41 of 43 in 12 ms, 1 closed, 1 timed out", and with -v the id and who failed. */
+void receipt_print(const struct ctl *ctl, enum wspush_wait_for wait_for, const struct wspush_sent *sent,
+                   int64_t took_ms);
+/* Adds the members of the same: outcomes, failed, ms. */
+void receipt_add_json(struct buf *line, const struct wspush_sent *sent, int64_t took_ms);
+
+/* The words, for the option's row. */
+#define RECEIPT_WORDS "handed|ponged|acked"
+
+#endif
