@@ -115,7 +115,7 @@ def check_variable(span):
     for name in re.findall(r"WSPUSH_[A-Z]+", span):
         files = [TOP / "compose.yaml", TOP / "conf/run.sh", TOP / "ws/ctl/worker.c", TOP / "ws/ctl/each_answer.c"]
         if not any(name in file.read_text() for file in files):
-            raise Failed(f"`{span}`: nobody reads {name}")
+            raise Failed(f"`{span}`: nobody reads or sets {name}")
 
 
 def check_verb(span):

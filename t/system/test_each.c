@@ -482,22 +482,36 @@ START_TEST(usage)
 }
 END_TEST
 
-/* Asked to end, it lets the command finish, and what it has not taken stays. */
+/* Whether no signal is waiting for it to be seen. */
+static bool has_taken_signals(void *unused)
+{
+    char path[64];
+    (void)unused;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)each_pid);
+    char *text = site_read_file(path, NULL);
+    bool none = strstr(text, "ShdPnd:\t0000000000000000") != NULL;
+    free(text);
+    return none;
+}
+
+/* Asked to end, it lets the command finish. What comes then stays, though it had asked for more. */
 START_TEST(stops_kindly)
 {
     begin(NULL);
-    struct wsclient *c = visit("/test/");
-    START("--parallel", "1", "test", "--", "sh", "-c",
-          "touch began; until [ -e go ]; do sleep 0.01; done; cat");
-    say(c, "one");
+    struct wsclient *a = visit("/test/");
+    struct wsclient *b = visit("/test/");
+    START("test", "--", "sh", "-c", "touch began; until [ -e go ]; do sleep 0.01; done; cat");
+    say(a, "one");
     expect_file("began");
-    say(c, "two");
     kill(each_pid, SIGTERM);
+    ck_assert(site_until(has_taken_signals, NULL, WAIT_MS));
+    say(b, "two");
     site_write_file(site, "go", "");
-    wsclient_expect_text(c, "one");
+    wsclient_expect_text(a, "one");
     expect_end(0, "");
     expect_wsctl("two\n", "read", "test");
-    wsclient_free(c);
+    wsclient_free(a);
+    wsclient_free(b);
     end();
 }
 END_TEST

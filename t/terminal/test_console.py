@@ -38,6 +38,7 @@ class Console(unittest.TestCase):
         t = self.console()
         t.wait_screen(["to nobody yet>"], (15, 0))
         self.answer(t, "too early")
+        t.wait("nobody has spoken")
         a.say("hi \x1b[31m房间\x07")
         t.wait("to c1>")
         self.answer(t, "hello")
