@@ -51,12 +51,12 @@ struct daemon {
     struct config *config;   /* in force; one hold */
     struct config *started;  /* what it was started with; one hold */
     const char *reloads_for; /* who had the configuration read last */
-    struct world world;
     struct worker *workers;
     struct mailbox **mail;
     struct shard **shards;
     uint32_t count;
     uint32_t next; /* shard for the next client */
+    struct world world;
     struct hub hub;
     struct control control;
     struct listen_socket control_socket;
