@@ -57,6 +57,7 @@ class Terminal:
         self.dir = tempfile.mkdtemp(prefix="wspush-terminal.", dir="/tmp")  # a socket's path has 107 bytes
         self.home = os.path.join(self.dir, "home")
         os.mkdir(self.home)
+        self.pid = None
         self.server = subprocess.Popen(
             ["setpriv", "--pdeathsig", "TERM", *self._tmux(), "-D"],
             env=CLEAN, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -91,6 +92,7 @@ class Terminal:
         )
         variables = [word for name, value in env.items() for word in ("-e", f"{name}={value}")]
         self._ask("new-session", "-d", "-x", str(columns), "-y", str(rows), *variables, "--", *command)
+        self.pid = self._ask("display-message", "-p", "#{pane_pid}").strip()
 
     # ---- what a person does ----
 
@@ -136,11 +138,10 @@ class Terminal:
 
     def status(self):
         """The exit status of a program that has ended, None as long as it runs."""
-        ask = "#{pane_dead}/#{pane_dead_status}/#{pane_pid}"
-        dead, status, pid = self._ask("display-message", "-p", ask).strip().split("/")
+        dead, status = self._ask("display-message", "-p", "#{pane_dead}/#{pane_dead_status}").strip().split("/")
         if dead != "1":
             return None
-        return int(status) if status else _status_of_zombie(pid)
+        return int(status) if status else _status_of_zombie(self.pid)
 
     def wait(self, what, seconds=DEADLINE):
         """Waits until a text is on the screen, or a condition holds."""
@@ -164,7 +165,8 @@ class Terminal:
     # ---- the end ----
 
     def end(self):
-        """Ends the program, if it still runs, and the server."""
+        """Ends the program, if it still runs, and the server. The program may have something to write down: its home goes
+        when it has gone."""
         if self.server.poll() is None:
             subprocess.run([*self._tmux(), "kill-server"], env=CLEAN, capture_output=True, timeout=DEADLINE, check=False)
             try:
@@ -172,6 +174,7 @@ class Terminal:
             except subprocess.TimeoutExpired:
                 self.server.kill()
                 self.server.wait()
+        until(lambda: not self.pid or not os.path.exists(f"/proc/{self.pid}"), "the program's end")
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def __enter__(self):
