@@ -200,6 +200,7 @@ START_TEST(acked_and_closed)
     wsclient_expect_text(c, "one");
     wsclient_free(c); /* with the ping unread */
     resp_expect_next(control, "[1, null, [\"closed\", 1], [[\"c1\", \"closed\"]]]");
+    info_until(control, "connected_clients", 0);
     resp_expect(control, "WS.SEND test nobody WAIT ponged", "[0, *");
     end();
 }
