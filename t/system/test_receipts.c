@@ -190,6 +190,52 @@ START_TEST(a_thousand_receipts_at_once)
 }
 END_TEST
 
+/* What was awaited for an operator is given up with it, whatever the time that it has named. */
+START_TEST(ends_with_its_operator)
+{
+    begin(2, NULL);
+    struct wsclient *c = wsclient_open(site_http(site), "/test/"); /* never answers */
+    for (int i = 0; i < 20; i++) {
+        struct resp *operator_ = resp_open(site_control(site));
+        resp_send(operator_, "WS.SEND", "@client:c1", "x", "WAIT", "ponged", "TIMEOUT", "3600000", NULL);
+        info_until(control, "published", i + 1);
+        resp_free(operator_);
+    }
+    info_until(control, "operators", 1);
+    info_until(control, "memory_queues", 0);
+    resp_expect(control, "WS.SEND @client:c1 x WAIT ponged TIMEOUT 10",
+                "[1, null, [\"timeout\", 1], [[\"c1\", \"timeout\"]]]");
+    info_until(control, "memory_queues", 0);
+    wsclient_free(c);
+    end();
+}
+END_TEST
+
+/* RFC 6455, section 5.5.3: of several pings a client may answer the newest alone. */
+START_TEST(a_later_ping_asks_again)
+{
+    begin(1, "ping_interval = 200ms\npong_timeout = 20s\n");
+    struct wsclient_received got;
+    struct wsclient *c = wsclient_open(site_http(site), "/test/");
+    ck_assert_int_eq(resp_send(control, "WS.SEND", "test", "x", "WAIT", "ponged", NULL), 0);
+    wsclient_expect_text(c, "x");
+    for (int pings = 0; pings < 2; pings++) {
+        ck_assert_int_eq(wsclient_recv(c, &got, WSCLIENT_WAIT), WSCLIENT_GOT);
+        ck_assert(got.opcode == WSCLIENT_PING && got.len == 8);
+    }
+    struct wsclient_frame pong = {
+        .fin = true, .opcode = WSCLIENT_PONG, .payload = got.payload, .len = got.len};
+    wsclient_send_frame(c, &pong);
+    struct resp_value *v = resp_read(control, RESP_WAIT);
+    char *reply = resp_text(v);
+    ck_assert_msg(strstr(reply, ", [\"ponged\", 1], []]") != NULL, "%s", reply);
+    free(reply);
+    resp_value_free(v);
+    wsclient_free(c);
+    end();
+}
+END_TEST
+
 START_TEST(acked_and_closed)
 {
     begin(1, NULL);
@@ -251,6 +297,8 @@ int main(void)
     tcase_add_test(tc, all_of_a_thousand);
     tcase_add_test(tc, the_ten_that_stand_still);
     tcase_add_test(tc, a_thousand_receipts_at_once);
+    tcase_add_test(tc, ends_with_its_operator);
+    tcase_add_test(tc, a_later_ping_asks_again);
     tcase_add_test(tc, acked_and_closed);
     tcase_add_test(tc, large_and_compressed);
     suite_add_tcase(s, tc);

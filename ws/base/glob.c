@@ -7,13 +7,6 @@
 
 enum token_kind { TOKEN_CHAR, TOKEN_ANY, TOKEN_CLASS, TOKEN_STAR, TOKEN_STARSTAR };
 
-/* A part of the pattern: one character's bytes, a class's content, or a wildcard. */
-struct token {
-    enum token_kind kind;
-    const char *text;
-    size_t len;
-};
-
 static size_t char_len(const char *text, size_t len)
 {
     size_t n = utf8_char_len((const uint8_t *)text, len);
@@ -35,35 +28,35 @@ static size_t class_len(const char *p, size_t len)
 }
 
 /* Cuts one token off the front; returns the bytes it took, or 0 for a fault. */
-static size_t next_token(const char *p, size_t len, struct token *out)
+static size_t next_token(const char *p, size_t len, struct glob_token *out)
 {
     size_t n;
     switch (*p) {
     case '*':
         n = len > 1 && p[1] == '*' ? 2 : 1;
-        *out = (struct token){n == 2 ? TOKEN_STARSTAR : TOKEN_STAR, p, n};
+        *out = (struct glob_token){n == 2 ? TOKEN_STARSTAR : TOKEN_STAR, p, n};
         return n;
-    case '?': *out = (struct token){TOKEN_ANY, p, 1}; return 1;
+    case '?': *out = (struct glob_token){TOKEN_ANY, p, 1}; return 1;
     case '[':
         n = class_len(p, len);
         if (n)
-            *out = (struct token){TOKEN_CLASS, p + 1, n - 2};
+            *out = (struct glob_token){TOKEN_CLASS, p + 1, n - 2};
         return n;
     case '\\':
         if (len < 2)
             return 0;
         n = char_len(p + 1, len - 1);
-        *out = (struct token){TOKEN_CHAR, p + 1, n};
+        *out = (struct glob_token){TOKEN_CHAR, p + 1, n};
         return n + 1;
     default:
         n = char_len(p, len);
-        *out = (struct token){TOKEN_CHAR, p, n};
+        *out = (struct glob_token){TOKEN_CHAR, p, n};
         return n;
     }
 }
 
 /* Returns the number of tokens, or -1 for a fault. */
-static int tokenize(const char *pattern, size_t len, struct token tokens[GLOB_MAX])
+static int tokenize(const char *pattern, size_t len, struct glob_token tokens[GLOB_MAX])
 {
     int count = 0;
     if (len > GLOB_MAX)
@@ -87,7 +80,7 @@ static uint32_t char_value(const char *text, size_t len)
     return value;
 }
 
-static bool class_has(const struct token *class, uint32_t c)
+static bool class_has(const struct glob_token *class, uint32_t c)
 {
     const char *p = class->text;
     const char *end = p + class->len;
@@ -110,7 +103,7 @@ static bool class_has(const struct token *class, uint32_t c)
 }
 
 /* Whether the token takes the character; for a wildcard, whether it may run over it. */
-static bool token_takes(const struct token *t, const char *text, size_t len)
+static bool token_takes(const struct glob_token *t, const char *text, size_t len)
 {
     switch (t->kind) {
     case TOKEN_CHAR: return t->len == len && memcmp(t->text, text, len) == 0;
@@ -122,56 +115,83 @@ static bool token_takes(const struct token *t, const char *text, size_t len)
     return false;
 }
 
-static bool is_run(const struct token *t)
+static bool is_run(const struct glob_token *t)
 {
     return t->kind == TOKEN_STAR || t->kind == TOKEN_STARSTAR;
 }
 
-/* How many bytes at the beginning of the pattern stand for themselves. */
-static size_t literal_len(const char *pattern, size_t len)
+/* ---- matching ---- */
+
+static bool is_special(char c)
 {
-    size_t n = 0;
-    while (n < len && !strchr("*?[\\", pattern[n]))
-        n++;
-    return n;
+    return c == '*' || c == '?' || c == '[' || c == ']' || c == '\\';
+}
+
+void glob_prepare(struct glob *g, const char *pattern, size_t len)
+{
+    size_t first = 0;
+    size_t last = len;
+    g->count = -1;
+    if (len > GLOB_MAX)
+        return;
+    while (first < len && !is_special(pattern[first]))
+        first++;
+    while (last > first && !is_special(pattern[last - 1]))
+        last--;
+    if (last > first && pattern[last - 1] == '\\') /* what follows it belongs to it */
+        last = len;
+    g->prefix = pattern;
+    g->prefix_len = first;
+    g->suffix = pattern + last;
+    g->suffix_len = len - last;
+    g->count = tokenize(pattern + first, last - first, g->tokens);
 }
 
 /* All places in the pattern where the match may stand are followed at once, so nothing is tried twice. */
-static bool match(const char *pattern, size_t pattern_len, const char *text, size_t text_len)
+static bool match(const struct glob *g, const char *text, size_t text_len)
 {
-    struct token tokens[GLOB_MAX];
+    const struct glob_token *tokens = g->tokens;
+    int count = g->count;
     bool at[GLOB_MAX + 1] = {true};
-    int count = tokenize(pattern, pattern_len, tokens);
-    if (count < 0)
-        return false;
     for (int i = 0; i < count && at[i] && is_run(&tokens[i]); i++)
         at[i + 1] = true;
     for (size_t done = 0; done < text_len;) {
         size_t n = char_len(text + done, text_len - done);
-        bool next[GLOB_MAX + 1] = {false};
+        bool next[GLOB_MAX + 1];
+        memset(next, false, (size_t)count + 1);
         for (int i = 0; i < count; i++) {
             if (at[i] && token_takes(&tokens[i], text + done, n))
                 next[is_run(&tokens[i]) ? i : i + 1] = true;
             if (next[i] && is_run(&tokens[i]))
                 next[i + 1] = true;
         }
-        memcpy(at, next, sizeof at);
+        memcpy(at, next, (size_t)count + 1);
         done += n;
     }
     return at[count];
 }
 
-/* Most texts that do not match differ at the beginning already. */
+/* Most texts that do not match differ at the beginning or at the end already. */
+bool glob_matches(const struct glob *g, const char *text, size_t len)
+{
+    if (g->count < 0 || len < g->prefix_len + g->suffix_len)
+        return false;
+    size_t middle = len - g->prefix_len - g->suffix_len;
+    return memcmp(g->prefix, text, g->prefix_len) == 0 &&
+           memcmp(g->suffix, text + g->prefix_len + middle, g->suffix_len) == 0 &&
+           match(g, text + g->prefix_len, middle);
+}
+
 bool glob_match(const char *pattern, size_t pattern_len, const char *text, size_t text_len)
 {
-    size_t n = literal_len(pattern, pattern_len);
-    return pattern_len <= GLOB_MAX && n <= text_len && memcmp(pattern, text, n) == 0 &&
-           match(pattern + n, pattern_len - n, text + n, text_len - n);
+    struct glob g;
+    glob_prepare(&g, pattern, pattern_len);
+    return glob_matches(&g, text, text_len);
 }
 
 const char *glob_fault(const char *pattern, size_t len)
 {
-    struct token tokens[GLOB_MAX];
+    struct glob_token tokens[GLOB_MAX];
     if (len == 0)
         return "it is empty";
     if (len > GLOB_MAX)

@@ -91,8 +91,10 @@ void session_free(struct session *s)
     struct asker waiting = {s->io.fd, s->io.gen, s->waiting_for};
     int fd = s->io.fd;
     loop_remove(c->loop, &s->io);
-    if (s->waiting_for)
+    if (s->waiting_for) {
         hub_cancel_wait(c->hub, waiting);
+        hub_cancel_receipt(c->hub, waiting);
+    }
     put_all_back(s);
     watch_forget(s);
     session_reset_multi(s);
@@ -287,10 +289,16 @@ static bool is_congested(const struct session *s)
     return atomic_load_explicit(&s->control->hub->world->congested, memory_order_relaxed);
 }
 
-/* Publishers slow down while too much is queued. Who is gone can't be slowed down: its rest is run. */
+static bool is_tired(const struct session *s)
+{
+    return s->control->loop->worked >= LOOP_WORK_A_TURN;
+}
+
+/* Publishers slow down while too much is queued, and go on in the next turn where they have made much work in
+ * this one. Who is gone can't be slowed down: its rest is run. */
 static bool hold(struct session *s, const struct resp_request *request)
 {
-    s->held = !s->gone && is_congested(s) && dispatch_publishes(s, request);
+    s->held = !s->gone && (is_congested(s) || is_tired(s)) && dispatch_publishes(s, request);
     if (s->held)
         loop_pause(s->control->loop, &s->io);
     return s->held;

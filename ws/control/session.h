@@ -75,8 +75,8 @@ struct session {
     struct slot_promise promised;
     uint64_t waiting_for; /* a slot: nothing more is run until it is done; 0: none */
     bool waits_briefly;   /* for the threads of the worker, not for somebody outside */
-    bool held;            /* the next request publishes, and too much is queued for that */
-    bool gone;            /* the peer reads nothing more; what it wrote still counts */
+    bool held; /* the next request publishes, and too much is queued or was done in this turn for that */
+    bool gone; /* the peer reads nothing more; what it wrote still counts */
     struct list handed;
     struct buf pushes; /* what comes unasked, while it would come between the parts of a reply */
     size_t pushed;     /* bytes that came unasked since all was written */

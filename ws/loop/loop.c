@@ -267,10 +267,10 @@ void loop_run(struct loop *loop)
         if (loop->before_flush)
             loop->before_flush(loop->before_flush_arg);
         flush_all(loop);
+        reap_all(loop);
         if (loop->on_turn)
             loop->on_turn(loop->arg);
         resume_paused(loop);
-        reap_all(loop);
         wake_others(loop);
     }
 }

@@ -43,6 +43,9 @@ struct io {
     bool reaping;
 };
 
+/* Who can wait comes in a later turn when so much was `worked` in this one. */
+enum { LOOP_WORK_A_TURN = 1024 * 1024 };
+
 /* Threads that get letters. */
 enum { LOOPS_MAX = 64 };
 
@@ -70,8 +73,8 @@ struct loop {
     /* Before the flush of a turn: what was gathered in it goes where it belongs. May be NULL. */
     void (*before_flush)(void *arg);
     void *before_flush_arg;
-    /* After the flush of a turn: what was gathered in it, of what was written too, is sent on. May be NULL.
-     */
+    /* At the end of a turn: what was gathered in it, of what was written and of who went too, is sent on. May
+     * be NULL. */
     void (*on_turn)(void *arg);
     void *arg;
     uint8_t *scratch; /* LOOP_SCRATCH bytes for any handler to read into, during its call */

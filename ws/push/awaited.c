@@ -8,6 +8,7 @@
 
 struct awaited {
     int fd;
+    uint32_t head; /* the oldest is there */
     uint32_t count;
     uint32_t cap;
     uint64_t *numbers;
@@ -35,8 +36,13 @@ static struct awaited *need(struct awaited **table, int fd)
     return a;
 }
 
-static void grow(struct awaited *a)
+static void make_room(struct awaited *a)
 {
+    if (a->head) { /* those before it are gone */
+        memmove(a->numbers, a->numbers + a->head, a->count * sizeof *a->numbers);
+        a->head = 0;
+        return;
+    }
     uint32_t cap = a->cap ? a->cap * 2 : 4;
     uint64_t *numbers = realloc(a->numbers, cap * sizeof *numbers);
     if (!numbers)
@@ -49,39 +55,45 @@ static void grow(struct awaited *a)
 void awaited_add(struct awaited **table, int fd, uint64_t number)
 {
     struct awaited *a = need(table, fd);
-    if (a->count == a->cap)
-        grow(a);
-    a->numbers[a->count++] = number;
+    if (a->head + a->count == a->cap)
+        make_room(a);
+    a->numbers[a->head + a->count++] = number;
 }
 
-/* Where the number is, or a->count. They ascend. */
+/* Where the number is, counted from the oldest, or a->count. They ascend. */
 static uint32_t place_of(const struct awaited *a, uint64_t number)
 {
+    const uint64_t *numbers = a->numbers + a->head;
     uint32_t low = 0;
     uint32_t high = a->count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (a->numbers[middle] < number)
+        if (numbers[middle] < number)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < a->count && a->numbers[low] == number ? low : a->count;
+    return low < a->count && numbers[low] == number ? low : a->count;
 }
 
-/* Takes `n` out, from the one at `first` on; whether any is left. */
-static bool take_out(struct awaited **table, struct awaited *a, uint32_t first, uint32_t n)
+static void free_of(struct awaited **table, struct awaited *a)
 {
-    a->count -= n;
-    memmove(a->numbers + first, a->numbers + first + n, (a->count - first) * sizeof *a->numbers);
-    if (a->count)
-        return true;
     tally_change(TALLY_queues, a->cap * sizeof *a->numbers, 0);
     tally_change(TALLY_queues, sizeof *a, 0);
     HASH_DEL(*table, a);
     free(a->numbers);
     free(a);
-    return false;
+}
+
+/* The oldest `n` are gone; whether any is left. */
+static bool take_oldest(struct awaited **table, struct awaited *a, uint32_t n)
+{
+    a->head += n;
+    a->count -= n;
+    bool any = a->count > 0;
+    if (!any)
+        free_of(table, a);
+    return any;
 }
 
 bool awaited_answered(struct awaited **table, int fd, uint64_t number, awaited_visit visit, void *arg)
@@ -91,23 +103,31 @@ bool awaited_answered(struct awaited **table, int fd, uint64_t number, awaited_v
     if (!a || place == a->count)
         return a != NULL;
     for (uint32_t i = 0; i <= place; i++)
-        visit(arg, a->numbers[i]);
-    return take_out(table, a, 0, place + 1);
+        visit(arg, a->numbers[a->head + i]);
+    return take_oldest(table, a, place + 1);
 }
 
-bool awaited_forget(struct awaited **table, int fd, uint64_t number, bool *was_there)
+/* What is given up is mostly the oldest: time is over for it first. */
+bool awaited_forget(struct awaited **table, int fd, uint64_t number)
 {
     struct awaited *a = find(*table, fd);
     uint32_t place = a ? place_of(a, number) : 0;
-    *was_there = a && place < a->count;
-    return *was_there ? take_out(table, a, place, 1) : a != NULL;
+    if (!a || place == a->count)
+        return a != NULL;
+    uint64_t *at = a->numbers + a->head;
+    memmove(at + 1, at, place * sizeof *at);
+    return take_oldest(table, a, 1);
 }
 
-void awaited_drop(struct awaited **table, int fd, awaited_visit visit, void *arg)
+void awaited_drop(struct awaited **table, int fd)
 {
     struct awaited *a = find(*table, fd);
-    for (uint32_t i = 0; a && i < a->count; i++)
-        visit(arg, a->numbers[i]);
     if (a)
-        take_out(table, a, 0, a->count);
+        free_of(table, a);
+}
+
+uint64_t awaited_newest(struct awaited *table, int fd)
+{
+    const struct awaited *a = find(table, fd);
+    return a ? a->numbers[a->head + a->count - 1] : 0;
 }

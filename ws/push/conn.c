@@ -19,7 +19,7 @@
 /* A client is read in small pieces where a byte may become a thousand (RFC 7692), and not at all any more in
  * a turn that has made so much of what others sent: it comes first in a later one. A message of 64 KiB and
  * its header are one read. */
-enum { READ_A_TURN = 64 * 1024 + 16, READ_COMPRESSED = 1024, WORK_A_TURN = 1024 * 1024 };
+enum { READ_A_TURN = 64 * 1024 + 16, READ_COMPRESSED = 1024 };
 
 /* Bytes of messages on their way to the hub above which nobody is read who may add to them. */
 enum { CARGO_MARK = 2 * 1024 * 1024 };
@@ -209,7 +209,7 @@ static void on_event(struct loop *loop, struct io *io, uint32_t events)
     if (c->state == CONN_REGISTERING) {
         if (events & (EPOLLERR | EPOLLHUP))
             conn_drop(c, 1006);
-    } else if (events & (EPOLLIN | EPOLLERR | EPOLLHUP) && loop->worked < WORK_A_TURN) {
+    } else if (events & (EPOLLIN | EPOLLERR | EPOLLHUP) && loop->worked < LOOP_WORK_A_TURN) {
         if (c->state == CONN_OPEN && hub_is_laden(c))
             hold_back(c);
         else

@@ -31,22 +31,13 @@ static void drop_broken(struct conn *c)
     conn_drop(c, c->close_received ? c->close_code : 1006);
 }
 
-/* The client does not get it. */
-static void not_for(struct conn *c, const struct msg *m)
-{
-    if (m->receipt)
-        shard_receipt_tell(c->shard, m->receipt, c->client, c->too_slow ? OUTCOME_DROPPED : OUTCOME_CLOSED);
-}
-
 static void on_left(void *arg, const struct msg *m, bool written)
 {
     struct conn *c = arg;
     if (m->opcode == WEBSOCKET_PONG)
         c->pongs--;
-    if (m->receipt && written)
-        shard_receipt_written(c, m);
-    else if (!written)
-        not_for(c, m);
+    if (m->receipt)
+        (written ? shard_receipt_written : shard_receipt_lost)(c, m);
     if (written && (m->opcode == WEBSOCKET_TEXT || m->opcode == WEBSOCKET_BINARY))
         count_sent(c, 1);
 }
@@ -170,7 +161,8 @@ static void watch_slowness(struct conn *c)
 void conn_push(struct conn *c, struct msg *m)
 {
     if (c->state != CONN_OPEN || c->io.reaping) {
-        not_for(c, m);
+        if (m->receipt)
+            shard_receipt_lost(c, m);
         return;
     }
     struct msg *form = form_for(c, m);
@@ -180,7 +172,8 @@ void conn_push(struct conn *c, struct msg *m)
     if (!c->io.reaping && over_bounds(c, len)) /* a quarter at a time, so that a message costs O(1) */
         conn_is_slow(c, c->config->out_limit / 4 * 3, c->config->out_messages / 4 * 3);
     if (c->state != CONN_OPEN || c->io.reaping) {
-        not_for(c, m);
+        if (m->receipt)
+            shard_receipt_lost(c, m);
         return;
     }
     conn_queue(c, form);
@@ -239,5 +232,5 @@ void conn_drop_queue(struct conn *c)
 {
     shard_count_out(c->shard, -(int64_t)c->out.bytes);
     outq_fini(&c->out, on_left, c);
-    shard_receipt_no_pongs(c);
+    shard_receipts_forget(c);
 }

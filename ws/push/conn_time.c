@@ -71,10 +71,12 @@ void conn_stood_still(struct conn *c)
         c->partial_since = c->heard;
 }
 
+/* It asks for the pongs that are awaited, too: a client may have answered none but the newest ping (RFC 6455
+ * section 5.5.3). */
 static void ping(struct conn *c)
 {
     c->pinged = moment_of(c->shard->loop->now);
-    conn_push_control(c, msg_new(c->shard->ws, WEBSOCKET_PING, NULL, 0));
+    conn_push_control(c, msg_new_ping(c->shard->ws, shard_receipt_awaited(c)));
 }
 
 static void on_open_deadline(struct conn *c, int64_t now)

@@ -19,6 +19,11 @@ struct asker {
     uint64_t slot;
 };
 
+static inline bool same_asker(struct asker a, struct asker b)
+{
+    return a.fd == b.fd && a.gen == b.gen && a.slot == b.slot;
+}
+
 /* A message on its way into a channel. An engine that answers later keeps a copy, of the channel's bytes too,
  * and a reference to the message. */
 struct publication {

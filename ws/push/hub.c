@@ -78,7 +78,6 @@ static uint32_t take_number(struct hub *h)
         return h->free_numbers[--h->free_count];
     if ((h->number_count & (h->number_count - 1)) == 0) {
         size_t cap = h->number_count ? h->number_count * 2u : 1;
-        h->by_number = grown(h->by_number, cap * sizeof(struct channel *));
         h->free_numbers = grown(h->free_numbers, cap * sizeof *h->free_numbers);
     }
     return h->number_count++;
@@ -96,7 +95,6 @@ struct channel *hub_need_channel(struct hub *h, const char *name, size_t len)
     ch->config = place->config;
     ch->number = take_number(h);
     inbox_init(&ch->inbox);
-    h->by_number[ch->number] = ch;
     HASH_ADD_KEYPTR_BYHASHVALUE(hh, h->channels, ch->name->text, len, place->hash, ch);
     place->channel = ch;
     return ch;
@@ -109,7 +107,6 @@ void hub_release_channel(struct hub *h, struct channel *ch)
     if (h->recent.channel == ch)
         h->recent.channel = NULL;
     HASH_DEL(h->channels, ch);
-    h->by_number[ch->number] = NULL;
     h->free_numbers[h->free_count++] = ch->number;
     shared_name_unref(ch->name);
     free(ch);
@@ -159,8 +156,7 @@ void hub_on_mail(struct hub *h, const struct mail *mail)
     case MAIL_CLOSED:
     case MAIL_LISTED: hub_on_answer(h, mail); break;
     case MAIL_RECEIPT_BEGUN:
-    case MAIL_RECEIPT_REACHED:
-    case MAIL_RECEIPT_FAILED:
+    case MAIL_RECEIPT_REPORT:
     case MAIL_RECEIPT_ENDED: hub_on_receipt(h, mail); break;
     default: abort();
     }
@@ -202,6 +198,7 @@ void hub_fini(struct hub *h)
     struct channel *ch;
     struct channel *next_channel;
     hub_drop_questions(h);
+    hub_drop_receipts(h);
     HASH_ITER(hh, h->channels, ch, next_channel)
     {
         hub_drop_inbox(h, ch);
@@ -214,7 +211,6 @@ void hub_fini(struct hub *h)
     }
     h->engine_ops->close(h->engine);
     websocket_free(h->ws);
-    free(h->by_number);
     free(h->free_numbers);
     free(h->clients_per_shard);
     config_unref(h->config);

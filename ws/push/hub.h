@@ -135,7 +135,6 @@ struct hub {
     struct channel *channels;             /* by name */
     struct place recent;                  /* the one that was found last: it is asked for again and again */
     const struct publication *publishing; /* to `recent`, by the call that runs; NULL: not so */
-    struct channel **by_number;
     uint32_t number_count;
     uint32_t *free_numbers;
     uint32_t free_count;
@@ -191,8 +190,9 @@ enum hub_answer hub_read(struct hub *h, const struct target *target, struct inbo
 enum hub_answer hub_wait(struct hub *h, const struct target *target, int64_t timeout, struct asker asker,
                          struct inbox_msg **out);
 enum hub_answer hub_count(struct hub *h, const struct target *target, uint64_t *count);
-/* The asker is gone: nobody is told any more. */
+/* The asker is gone, who waits for a message, or for a receipt: nobody is told any more. */
 void hub_cancel_wait(struct hub *h, struct asker asker);
+void hub_cancel_receipt(struct hub *h, struct asker asker);
 /* The message has reached whoever took it. */
 void hub_confirm(struct hub *h, struct inbox_msg *take_m);
 /* It has not: it goes back to the head of its channel's inbox. */
@@ -262,6 +262,7 @@ void hub_drained(struct timer *drain_timer);
 /* What a shard says to a question. */
 void hub_on_answer(struct hub *h, const struct mail *mail);
 void hub_drop_questions(struct hub *h);
+void hub_drop_receipts(struct hub *h);
 void hub_drop_inbox(struct hub *h, struct channel *ch);
 
 #endif

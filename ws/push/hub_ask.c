@@ -1,77 +1,8 @@
-/* Questions that the shards answer: receipts, WS.LIST, WS.CLOSE, WS.DRAIN. */
+/* WS.LIST, WS.CLOSE and WS.DRAIN: what all shards say, put together. */
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "push/hub.h"
-
-/* ---- receipts ---- */
-
-static void free_receipt(struct hub *h, struct receipt *r)
-{
-    HASH_DEL(h->receipts, r);
-    timer_clear(&r->timer);
-    receipt_free(r);
-}
-
-void hub_settle_receipt(struct hub *h, struct receipt *r)
-{
-    if (!receipt_complete(r))
-        return;
-    h->up.receipt(h->up.arg, r);
-    free_receipt(h, r);
-}
-
-static void on_expired(struct timer *t)
-{
-    struct receipt *r = LIST_ENTRY(t, struct receipt, timer);
-    r->expired = true;
-    for (uint32_t i = 0; i < r->shard_count; i++)
-        if (r->shards[i].awaited)
-            hub_post(r->hub, i, (struct mail){.kind = MAIL_RECEIPT_END, .number = r->number});
-}
-
-void hub_new_receipt(struct hub *h, struct asker asker, struct msg *m, int64_t timeout, struct msg_id id,
-                     const struct target *target, const struct recipients *to)
-{
-    struct receipt *r = receipt_new(h->shard_count);
-    r->number = ++h->last_question;
-    r->asker = asker;
-    r->id = id;
-    r->hub = h;
-    r->wish = (enum wish)m->wish;
-    r->kind = target->kind;
-    r->channel = to->channel;
-    r->client = target->client;
-    if (target->kind == TARGET_USER || target->kind == TARGET_MATCH)
-        r->name = shared_name_new(target->name, target->name_len);
-    r->recipients = to->count;
-    for (uint32_t i = 0; i < h->shard_count; i++)
-        r->shards[i].awaited = to->on[i];
-    msg_set_receipt(m, r->number);
-    timer_init(&r->timer, on_expired);
-    timer_set(&h->loop->timers, &r->timer, h->loop->now + timeout);
-    HASH_ADD(hh, h->receipts, number, sizeof r->number, r);
-}
-
-void hub_on_receipt(struct hub *h, const struct mail *mail)
-{
-    struct receipt *r;
-    HASH_FIND(hh, h->receipts, &mail->number, sizeof mail->number, r);
-    if (!r)
-        return;
-    struct receipt_shard *shard = &r->shards[mail->conn.shard];
-    if (mail->kind == MAIL_RECEIPT_BEGUN)
-        shard->begun = true;
-    else if (mail->kind == MAIL_RECEIPT_REACHED)
-        r->reached += mail->value;
-    else if (mail->kind == MAIL_RECEIPT_FAILED)
-        receipt_fail(r, mail->client, (enum outcome)mail->value);
-    else
-        shard->ended = true;
-    hub_settle_receipt(h, r);
-}
-
-/* ---- WS.LIST, WS.CLOSE and WS.DRAIN: what all shards say, put together ---- */
 
 struct question {
     uint64_t number;
@@ -214,14 +145,8 @@ void hub_on_answer(struct hub *h, const struct mail *mail)
 
 void hub_drop_questions(struct hub *h)
 {
-    struct receipt *r;
-    struct receipt *next_receipt;
     struct question *q;
     struct question *next_question;
-    HASH_ITER(hh, h->receipts, r, next_receipt)
-    {
-        free_receipt(h, r);
-    }
     HASH_ITER(hh, h->questions, q, next_question)
     {
         free_question(h, q);

@@ -206,11 +206,6 @@ enum hub_answer hub_wait(struct hub *h, const struct target *target, int64_t tim
     return HUB_NONE;
 }
 
-static bool same_asker(struct asker a, struct asker b)
-{
-    return a.fd == b.fd && a.gen == b.gen && a.slot == b.slot;
-}
-
 void hub_cancel_wait(struct hub *h, struct asker asker)
 {
     for (struct list *l = h->waiters.next; l != &h->waiters; l = l->next) {

@@ -1,13 +1,16 @@
 /* A message's way out: to a channel by way of the engine, to other targets past it. */
 #include "push/hub.h"
 
+/* What a delivery counts towards the work of a turn: gathered with others, and by itself. */
+enum { DELIVERY_WORK = 1, SINGLE_WORK = 64 };
+
 /* Posts a message for delivery with a reference of its own. */
 static void post_message(struct hub *h, uint32_t shard, struct mail mail, struct msg *m)
 {
     msg_ref(m);
     mail.kind = MAIL_DELIVER;
     mail.ptr = m;
-    atomic_fetch_add_explicit(&h->world->mail_bytes, m->len, memory_order_relaxed);
+    atomic_fetch_add_explicit(&h->world->mail_bytes, m->len + crowd_size(mail.crowd), memory_order_relaxed);
     hub_post(h, shard, mail);
 }
 
@@ -65,6 +68,7 @@ void hub_on_published(void *arg, const struct publication *p, struct msg_id id, 
     if (!fault && recipients) {
         if (p->receipt_timeout)
             expect_receipt(h, p, id);
+        h->loop->worked += recipients * DELIVERY_WORK;
         deliver(h, ch, p->msg);
     }
     if (h->watched && !fault)
@@ -104,6 +108,7 @@ static void send_past_engine(struct hub *h, const struct target *target, const s
     static const struct msg_id no_id = {0};
     if (sending->wish)
         hub_new_receipt(h, sending->asker, m, sending->receipt_timeout, no_id, target, to);
+    h->loop->worked += to->count * SINGLE_WORK;
     for (uint32_t i = 0; i < h->shard_count; i++)
         if (to->on[i])
             post_message(h, i, hub_addressed(to, i, (struct mail){0}), m);

@@ -4,6 +4,9 @@
 #include "base/glob.h"
 #include "push/hub.h"
 
+/* What a look at a channel counts towards the work of a turn. */
+enum { LOOK_WORK = 16 };
+
 static void add(struct recipients *out, uint32_t shard, struct crowd_member member)
 {
     struct crowd *crowd = out->crowds[shard];
@@ -32,9 +35,12 @@ static void resolve_user(const struct hub *h, const struct target *target, struc
 
 static void resolve_match(const struct hub *h, const struct target *target, struct recipients *out)
 {
+    struct glob glob;
     out->scope = SCOPE_CROWD;
+    glob_prepare(&glob, target->name, target->name_len);
+    h->loop->worked += (size_t)HASH_COUNT(h->channels) * LOOK_WORK;
     for (const struct channel *ch = h->channels; ch; ch = ch->hh.next) {
-        if (!ch->subscribers || !glob_match(target->name, target->name_len, ch->name->text, ch->name->len))
+        if (!ch->subscribers || !glob_matches(&glob, ch->name->text, ch->name->len))
             continue;
         out->count += ch->subscribers;
         for (uint32_t i = 0; i < h->shard_count; i++)

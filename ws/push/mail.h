@@ -28,16 +28,15 @@ enum mail_kind {
     MAIL_CONFIGURE,   /* ptr: struct config, held */
     MAIL_DRAIN,       /* value: milliseconds; number: the question */
     /* to the hub */
-    MAIL_REGISTER,        /* ptr: struct shared_name; number: the client; user: NULL or held */
-    MAIL_GONE,            /* number: the client; value: the close code */
-    MAIL_INBOUND,         /* number: the client; ptr: struct msg */
-    MAIL_CLOSED,          /* number: the question; value: closing handshakes begun, or to be begun */
-    MAIL_LISTED,          /* number: the question; ptr: struct client_rows */
-    MAIL_CONFIGURED,      /* a shard goes by the newest configuration */
-    MAIL_RECEIPT_BEGUN,   /* number: the receipt; value: queues that took the message */
-    MAIL_RECEIPT_REACHED, /* number: the receipt; value: how many more have got so far */
-    MAIL_RECEIPT_FAILED,  /* number: the receipt; client, value: enum outcome */
-    MAIL_RECEIPT_ENDED    /* number: the receipt; this shard will say no more */
+    MAIL_REGISTER,       /* ptr: struct shared_name; number: the client; user: NULL or held */
+    MAIL_GONE,           /* number: the client; value: the close code */
+    MAIL_INBOUND,        /* number: the client; ptr: struct msg */
+    MAIL_CLOSED,         /* number: the question; value: closing handshakes begun, or to be begun */
+    MAIL_LISTED,         /* number: the question; ptr: struct client_rows */
+    MAIL_CONFIGURED,     /* a shard goes by the newest configuration */
+    MAIL_RECEIPT_BEGUN,  /* number: the receipt; value: queues that took the message */
+    MAIL_RECEIPT_REPORT, /* number: the receipt; value: how many more are so far; ptr: struct failures */
+    MAIL_RECEIPT_ENDED   /* number: the receipt; this shard will say no more */
 };
 
 /* Whom a letter is for: all on `channel`, conn, `crowd`, or all. */
@@ -55,6 +54,11 @@ struct crowd {
     struct crowd_member members[];
 };
 
+static inline size_t crowd_size(const struct crowd *crowd)
+{
+    return crowd ? sizeof *crowd + crowd->count * sizeof crowd->members[0] : 0;
+}
+
 /* What became of a message on its way to one client. REACHED is as far as its sender wanted to know. */
 enum outcome {
     OUTCOME_REACHED,
@@ -62,6 +66,17 @@ enum outcome {
     OUTCOME_DROPPED,
     OUTCOME_CLOSED,
     OUTCOME_UNSUPPORTED /* this client can't tell */
+};
+
+struct failure {
+    uint64_t client;
+    enum outcome outcome;
+};
+
+/* NULL: none. */
+struct failures {
+    size_t count;
+    struct failure items[];
 };
 
 struct mail {
@@ -72,7 +87,6 @@ struct mail {
     uint32_t value;
     uint64_t number;
     union {
-        uint64_t client;
         struct shared_name *user;
         struct crowd *crowd; /* the letter's own */
     };

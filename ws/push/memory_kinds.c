@@ -18,8 +18,8 @@ static size_t hub_tables(const struct hub *h)
     size_t buckets = h->channels ? h->channels->hh.tbl->num_buckets : 0;
     size_t user_buckets = h->users ? h->users->hh.tbl->num_buckets : 0;
     return heap_size(h->clients.size * sizeof(struct client *)) +
-           heap_size(numbers * sizeof(struct channel *)) + heap_size(numbers * sizeof *h->free_numbers) +
-           heap_size(buckets * sizeof(UT_hash_bucket)) + heap_size(user_buckets * sizeof(UT_hash_bucket));
+           heap_size(numbers * sizeof *h->free_numbers) + heap_size(buckets * sizeof(UT_hash_bucket)) +
+           heap_size(user_buckets * sizeof(UT_hash_bucket));
 }
 
 size_t memory_kind(const struct hub *h, enum tally kind)

@@ -53,6 +53,12 @@ struct msg *msg_new_wished(struct websocket *ws, enum websocket_opcode opcode, e
     return make(ws, opcode, false, wish, payload, len);
 }
 
+static void write_number(uint64_t number, uint8_t out[MSG_PING_PAYLOAD])
+{
+    for (int i = 0; i < MSG_PING_PAYLOAD; i++)
+        out[i] = (uint8_t)(number >> (56 - 8 * i));
+}
+
 void msg_set_receipt(struct msg *m, uint64_t number)
 {
     uint8_t *ping = m->payload + m->len;
@@ -61,8 +67,14 @@ void msg_set_receipt(struct msg *m, uint64_t number)
         return;
     ping[0] = PING_FIRST;
     ping[1] = MSG_PING_PAYLOAD;
-    for (int i = 0; i < MSG_PING_PAYLOAD; i++)
-        ping[2 + i] = (uint8_t)(number >> (56 - 8 * i));
+    write_number(number, ping + 2);
+}
+
+struct msg *msg_new_ping(struct websocket *ws, uint64_t number)
+{
+    uint8_t payload[MSG_PING_PAYLOAD];
+    write_number(number, payload);
+    return msg_new(ws, WEBSOCKET_PING, payload, number ? sizeof payload : 0);
 }
 
 uint64_t msg_pong_number(const uint8_t *payload, size_t len)

@@ -49,6 +49,8 @@ struct msg *msg_new_wished(struct websocket *ws, enum websocket_opcode opcode, e
  * with that number goes out behind the message, in one piece with it (RFC 6455 section 5.5.2: any endpoint
  * answers it by itself). */
 void msg_set_receipt(struct msg *m, uint64_t number);
+/* A ping with that number; 0: an empty one. */
+struct msg *msg_new_ping(struct websocket *ws, uint64_t number);
 /* The number that a pong carries, or 0. */
 uint64_t msg_pong_number(const uint8_t *payload, size_t len);
 /* The same message as a compressed frame, or itself where that is not shorter. Made by whoever needs it

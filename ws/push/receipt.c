@@ -21,13 +21,14 @@ void receipt_free(struct receipt *r)
     free(r);
 }
 
-void receipt_fail(struct receipt *r, uint64_t client, enum outcome outcome)
+void receipt_fail(struct receipt *r, const struct failure *failures, size_t count)
 {
-    struct receipt_failure *failures = realloc(r->failures, (r->failure_count + 1) * sizeof *failures);
-    if (!failures)
-        abort();
-    r->failures = failures;
-    failures[r->failure_count++] = (struct receipt_failure){client, outcome};
+    struct failure *all = realloc(r->failures, (r->failure_count + count) * sizeof *all);
+    if (!all)
+        return;
+    memcpy(all + r->failure_count, failures, count * sizeof *failures);
+    r->failures = all;
+    r->failure_count += count;
 }
 
 static bool is_named(const struct client *c, const struct shared_name *name)
@@ -52,7 +53,7 @@ static bool is_recipient(const struct receipt *r, const struct client *c)
 void receipt_on_gone(struct receipt *r, uint32_t shard, const struct client *c)
 {
     if (r->shards[shard].awaited && !r->shards[shard].begun && is_recipient(r, c))
-        receipt_fail(r, c->number, OUTCOME_CLOSED);
+        receipt_fail(r, &(struct failure){c->number, OUTCOME_CLOSED}, 1);
 }
 
 bool receipt_complete(const struct receipt *r)

@@ -15,11 +15,6 @@
 #include "push/engine.h"
 #include "push/mail.h"
 
-struct receipt_failure {
-    uint64_t client;
-    enum outcome outcome;
-};
-
 /* How far one shard is. */
 struct receipt_shard {
     bool awaited;
@@ -41,9 +36,8 @@ struct receipt {
     struct shared_name *name; /* of a user, or a pattern */
     uint64_t recipients;
     uint64_t reached; /* got as far as was wished for */
-    struct receipt_failure *failures;
+    struct failure *failures;
     size_t failure_count;
-    bool expired; /* time is over, the shards are asked who is late */
     UT_hash_handle hh;
     uint32_t shard_count;
     struct receipt_shard shards[];
@@ -53,7 +47,8 @@ struct client;
 
 struct receipt *receipt_new(uint32_t shard_count);
 void receipt_free(struct receipt *r);
-void receipt_fail(struct receipt *r, uint64_t client, enum outcome outcome);
+/* Without memory for them the receipt tells of fewer. */
+void receipt_fail(struct receipt *r, const struct failure *failures, size_t count);
 /* A client is gone: its failure, if its shard had not begun and it is among the recipients. */
 void receipt_on_gone(struct receipt *r, uint32_t shard, const struct client *c);
 /* Whether every outcome is known, or nobody is left who could tell one. */

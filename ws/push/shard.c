@@ -21,6 +21,7 @@ void shard_init(struct shard *s, uint32_t index, struct world *world, struct con
         .index = index, .world = world, .config = config_ref(config), .loop = loop, .ws = websocket_new()};
     timer_init(&s->drain_timer, drain_step);
     list_init(&s->batches);
+    list_init(&s->changed_receipts);
     s->spare_batch = malloc(sizeof *s->spare_batch); /* from the start: a worker at rest is as it began */
     loop->before_flush = flush_batches;
     loop->before_flush_arg = s;
@@ -175,18 +176,23 @@ static void settle_batches(struct shard *s, const struct mail *mail)
     }
 }
 
+static void begin_receipt(struct shard *s, const struct mail *mail, uint64_t number)
+{
+    struct shard_receipt *r = shard_receipt_new(s, number);
+    if (r)
+        each_client(s, mail, shard_receipt_expect, r);
+    shard_receipt_begin(s, number, r);
+}
+
 static void deliver(struct shard *s, const struct mail *mail)
 {
     struct msg *m = mail->ptr;
-    atomic_fetch_sub_explicit(&s->world->mail_bytes, m->len, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&s->world->mail_bytes, m->len + crowd_size(mail->crowd), memory_order_relaxed);
     bool gathered = mail->scope == SCOPE_CHANNEL && !m->receipt && batch_add(s, mail->channel, m);
     if (!gathered) {
         settle_batches(s, mail);
-        if (m->receipt) {
-            uint32_t queues = 0;
-            each_client(s, mail, count_one, &queues);
-            shard_receipt_begin(s, m->receipt, queues);
-        }
+        if (m->receipt)
+            begin_receipt(s, mail, m->receipt);
         each_client(s, mail, push_to, m);
     }
     msg_unref(m);

@@ -72,6 +72,7 @@ struct shard {
     uint32_t batch_count;
     struct batch *spare_batch;
     struct shard_receipt *receipts; /* uthash */
+    struct list changed_receipts;   /* of which the hub is to hear at the end of this turn */
     struct awaited *awaited;        /* pongs to messages */
     struct stats stats;
     atomic_size_t out_bytes; /* queued to its clients */
@@ -101,16 +102,22 @@ void shard_count_out(struct shard *s, int64_t bytes);
 
 /* ---- shard_receipt.c: messages that somebody wants to know about ---- */
 
-/* So many clients take it. The hub hears this before what became of any. */
-void shard_receipt_begin(struct shard *s, uint64_t number, uint32_t clients);
-/* What became of it on its way to the client is known. */
-void shard_receipt_tell(struct shard *s, uint64_t number, uint64_t client, enum outcome outcome);
+/* NULL when there is no memory. */
+struct shard_receipt *shard_receipt_new(struct shard *s, uint64_t number);
+/* The client is among the recipients; `receipt` is a struct shard_receipt. */
+void shard_receipt_expect(struct conn *c, void *receipt);
+/* They are all known. The hub hears this before what became of any. */
+void shard_receipt_begin(struct shard *s, uint64_t number, struct shard_receipt *r);
+/* It does not get to the client. */
+void shard_receipt_lost(struct conn *c, const struct msg *m);
 /* It was written to the client. */
 void shard_receipt_written(struct conn *c, const struct msg *m);
 /* A pong came that carries this number. */
 void shard_receipt_ponged(struct conn *c, uint64_t number);
-/* No pong will come any more. */
-void shard_receipt_no_pongs(struct conn *c);
+/* The newest number whose pong is awaited, or 0: a ping that carries it asks for all of them. */
+uint64_t shard_receipt_awaited(const struct conn *c);
+/* The client ends: nothing more will be known. */
+void shard_receipts_forget(struct conn *c);
 /* Time is over: whoever is not so far is late. */
 void shard_receipt_end(struct shard *s, uint64_t number);
 /* At the end of a turn: what was gathered is sent to the hub. */

@@ -1,15 +1,24 @@
-/* What a shard tells the hub of the messages that somebody wants to know about. */
+/*
+ * What a shard tells the hub of the messages that somebody wants to know about. A receipt has a bit for each
+ * client of which nothing is known yet, by its descriptor: a client's end settles what it has, so a
+ * descriptor's next user has no bit. What becomes known in a turn is one letter a receipt.
+ */
 #include <stdlib.h>
 
 #include "push/awaited.h"
 #include "push/shard.h"
 
-/* What this shard knows of a message that somebody waits for. */
+enum { BITS = 64 };
+
 struct shard_receipt {
     uint64_t number;
-    uint32_t pending; /* clients of which nothing is known yet */
-    uint32_t reached; /* since the hub was last told */
+    struct list changed;     /* in the shard's, if the hub is to be told something */
+    uint32_t pending;        /* clients of which nothing is known yet */
+    uint32_t reached;        /* since the hub was last told */
+    struct failures *failed; /* since then */
     UT_hash_handle hh;
+    size_t words;
+    uint64_t bits[];
 };
 
 static struct shard_receipt *find_receipt(struct shard *s, uint64_t number)
@@ -22,60 +31,102 @@ static struct shard_receipt *find_receipt(struct shard *s, uint64_t number)
 static void free_receipt(struct shard *s, struct shard_receipt *r)
 {
     HASH_DEL(s->receipts, r);
+    list_remove(&r->changed);
+    free(r->failed);
     free(r);
 }
 
-void shard_receipt_begin(struct shard *s, uint64_t number, uint32_t clients)
+/* ---- the beginning ---- */
+
+struct shard_receipt *shard_receipt_new(struct shard *s, uint64_t number)
 {
-    shard_post(s, (struct mail){.kind = MAIL_RECEIPT_BEGUN, .number = number, .value = clients});
-    if (clients == 0)
-        return;
-    struct shard_receipt *r = calloc(1, sizeof *r);
+    size_t words = (s->loop->slot_count + BITS - 1) / BITS;
+    struct shard_receipt *r = calloc(1, sizeof *r + words * sizeof r->bits[0]);
     if (!r)
-        abort();
+        return NULL;
     r->number = number;
-    r->pending = clients;
+    r->words = words;
+    list_init(&r->changed);
     HASH_ADD(hh, s->receipts, number, sizeof r->number, r);
+    return r;
+}
+
+void shard_receipt_expect(struct conn *c, void *receipt)
+{
+    struct shard_receipt *r = receipt;
+    size_t fd = (size_t)c->io.fd;
+    r->bits[fd / BITS] |= UINT64_C(1) << fd % BITS;
+    r->pending++;
+}
+
+void shard_receipt_begin(struct shard *s, uint64_t number, struct shard_receipt *r)
+{
+    uint32_t clients = r ? r->pending : 0;
+    shard_post(s, (struct mail){.kind = MAIL_RECEIPT_BEGUN, .number = number, .value = clients});
+    if (!r) /* without memory nothing will be known */
+        shard_post(s, (struct mail){.kind = MAIL_RECEIPT_ENDED, .number = number});
+    else if (clients == 0)
+        free_receipt(s, r);
 }
 
 /* ---- what becomes of it ---- */
 
-static void settle(struct shard *s, struct shard_receipt *r, uint64_t client, enum outcome outcome)
+static void add_failure(struct shard_receipt *r, struct failure failure)
 {
+    size_t count = r->failed ? r->failed->count : 0;
+    if ((count & (count - 1)) == 0) { /* full: room doubles */
+        size_t room = count ? count * 2 : 1;
+        struct failures *failed = realloc(r->failed, sizeof *failed + room * sizeof failure);
+        if (!failed)
+            return;
+        r->failed = failed;
+    }
+    r->failed->items[count] = failure;
+    r->failed->count = count + 1;
+}
+
+static void settle(struct shard *s, struct shard_receipt *r, const struct conn *c, enum outcome outcome)
+{
+    size_t fd = (size_t)c->io.fd;
+    uint64_t bit = UINT64_C(1) << fd % BITS;
+    if (fd / BITS >= r->words || !(r->bits[fd / BITS] & bit))
+        return;
+    r->bits[fd / BITS] &= ~bit;
     r->pending--;
     if (outcome == OUTCOME_REACHED)
         r->reached++;
     else
-        shard_post(s,
-                   (struct mail){
-                       .kind = MAIL_RECEIPT_FAILED, .number = r->number, .client = client, .value = outcome});
+        add_failure(r, (struct failure){c->client, outcome});
+    if (!list_linked(&r->changed))
+        list_append(&s->changed_receipts, &r->changed);
 }
 
-void shard_receipt_tell(struct shard *s, uint64_t number, uint64_t client, enum outcome outcome)
+static void tell(struct conn *c, uint64_t number, enum outcome outcome)
 {
-    struct shard_receipt *r = find_receipt(s, number);
+    struct shard_receipt *r = find_receipt(c->shard, number);
     if (r)
-        settle(s, r, client, outcome);
+        settle(c->shard, r, c, outcome);
+}
+
+void shard_receipt_lost(struct conn *c, const struct msg *m)
+{
+    tell(c, m->receipt, c->too_slow ? OUTCOME_DROPPED : OUTCOME_CLOSED);
 }
 
 /* That their script has it is more than browsers without code of ours can tell. */
 void shard_receipt_written(struct conn *c, const struct msg *m)
 {
-    struct shard_receipt *r = find_receipt(c->shard, m->receipt);
-    if (!r)
-        return;
-    if (m->wish == WISH_PONGED) {
+    if (m->wish != WISH_PONGED) {
+        tell(c, m->receipt, m->wish == WISH_HANDED ? OUTCOME_REACHED : OUTCOME_UNSUPPORTED);
+    } else if (find_receipt(c->shard, m->receipt)) {
         awaited_add(&c->shard->awaited, c->io.fd, m->receipt);
         c->awaits = true;
-    } else {
-        settle(c->shard, r, c->client, m->wish == WISH_HANDED ? OUTCOME_REACHED : OUTCOME_UNSUPPORTED);
     }
 }
 
 static void ponged(void *arg, uint64_t number)
 {
-    const struct conn *c = arg;
-    shard_receipt_tell(c->shard, number, c->client, OUTCOME_REACHED);
+    tell(arg, number, OUTCOME_REACHED);
 }
 
 void shard_receipt_ponged(struct conn *c, uint64_t number)
@@ -83,72 +134,65 @@ void shard_receipt_ponged(struct conn *c, uint64_t number)
     c->awaits = awaited_answered(&c->shard->awaited, c->io.fd, number, ponged, c);
 }
 
-static void never_ponged(void *arg, uint64_t number)
+uint64_t shard_receipt_awaited(const struct conn *c)
 {
-    const struct conn *c = arg;
-    shard_receipt_tell(c->shard, number, c->client, OUTCOME_CLOSED);
+    return c->awaits ? awaited_newest(c->shard->awaited, c->io.fd) : 0;
 }
 
-void shard_receipt_no_pongs(struct conn *c)
+void shard_receipts_forget(struct conn *c)
 {
+    struct shard *s = c->shard;
+    for (struct shard_receipt *r = s->receipts; r; r = r->hh.next)
+        settle(s, r, c, OUTCOME_CLOSED);
     if (c->awaits)
-        awaited_drop(&c->shard->awaited, c->io.fd, never_ponged, c);
+        awaited_drop(&s->awaited, c->io.fd);
     c->awaits = false;
 }
 
 /* ---- what the hub is told ---- */
 
+/* The failures are the letter's. */
 static void report(struct shard *s, struct shard_receipt *r)
 {
-    if (r->reached)
-        shard_post(s, (struct mail){.kind = MAIL_RECEIPT_REACHED, .number = r->number, .value = r->reached});
+    if (r->reached || r->failed)
+        shard_post(
+            s, (struct mail){
+                   .kind = MAIL_RECEIPT_REPORT, .number = r->number, .value = r->reached, .ptr = r->failed});
     r->reached = 0;
+    r->failed = NULL;
 }
 
 void shard_receipts_report(struct shard *s)
 {
-    struct shard_receipt *r;
-    struct shard_receipt *next;
-    HASH_ITER(hh, s->receipts, r, next)
-    {
+    struct list *l;
+    while ((l = list_take_first(&s->changed_receipts)) != NULL) {
+        struct shard_receipt *r = LIST_ENTRY(l, struct shard_receipt, changed);
         report(s, r);
         if (r->pending == 0)
             free_receipt(s, r);
     }
 }
 
-/* ---- the end of time ---- */
+/* ---- the end ---- */
 
-struct late {
-    uint64_t receipt;
-    bool waits; /* in the queue */
-};
-
-static void look(void *arg, const struct msg *m)
+static void is_late(struct shard *s, struct shard_receipt *r, size_t fd)
 {
-    struct late *late = arg;
-    late->waits |= m->receipt == late->receipt;
-}
-
-static bool is_late(struct conn *c, uint64_t number)
-{
-    struct late late = {number, false};
+    struct conn *c = conn_of(s->loop->slots[fd]);
+    if (!c)
+        abort(); /* its end would have settled it */
     if (c->awaits)
-        c->awaits = awaited_forget(&c->shard->awaited, c->io.fd, number, &late.waits);
-    outq_each(&c->out, look, &late);
-    return late.waits;
+        c->awaits = awaited_forget(&s->awaited, c->io.fd, r->number);
+    settle(s, r, c, OUTCOME_TIMEOUT);
 }
 
 void shard_receipt_end(struct shard *s, uint64_t number)
 {
     struct shard_receipt *r = find_receipt(s, number);
     if (r) {
+        for (size_t i = 0; i < r->words; i++)
+            while (r->bits[i])
+                is_late(s, r, i * BITS + (size_t)__builtin_ctzll(r->bits[i]));
         report(s, r);
-        for (size_t fd = 0; r->pending && fd < s->loop->slot_count; fd++) {
-            struct conn *c = conn_of(s->loop->slots[fd]);
-            if (c && is_late(c, number))
-                settle(s, r, c->client, OUTCOME_TIMEOUT);
-        }
         free_receipt(s, r);
     }
     shard_post(s, (struct mail){.kind = MAIL_RECEIPT_ENDED, .number = number});

@@ -198,7 +198,7 @@ static inline struct mail expect_delivery(int shard, const char *text)
     ck_assert_msg(m->len == strlen(text) && memcmp(m->payload, text, m->len) == 0, "'%.*s', not '%s'",
                   (int)m->len, m->payload, text);
     mail.number = m->receipt;
-    atomic_fetch_sub(&world.mail_bytes, m->len);
+    atomic_fetch_sub(&world.mail_bytes, m->len + crowd_size(mail.crowd));
     msg_unref(m);
     mail.ptr = NULL;
     last_crowd[0] = '\0';

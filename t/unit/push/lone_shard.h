@@ -101,6 +101,33 @@ static inline struct mail hear(int kind)
     return mail;
 }
 
+/* The next letter is a report on a receipt: so many are so far, and one of them is not, for this reason. */
+static inline void hear_report(uint64_t number, uint32_t reached, uint64_t client, enum outcome outcome)
+{
+    struct mail mail = hear(MAIL_RECEIPT_REPORT);
+    struct failures *failed = mail.ptr;
+    ck_assert_uint_eq(mail.number, number);
+    ck_assert_uint_eq(mail.value, reached);
+    if (client) {
+        ck_assert(failed && failed->count == 1);
+        ck_assert_uint_eq(failed->items[0].client, client);
+        ck_assert_int_eq(failed->items[0].outcome, outcome);
+    } else {
+        ck_assert_ptr_null(failed);
+    }
+    free(failed);
+}
+
+static inline void hear_reached(uint64_t number, uint32_t count)
+{
+    hear_report(number, count, 0, OUTCOME_REACHED);
+}
+
+static inline void hear_failed(uint64_t number, uint64_t client, enum outcome outcome)
+{
+    hear_report(number, 0, client, outcome);
+}
+
 static inline void register_on(const struct mail *asked, uint32_t channel)
 {
     post((struct mail){
@@ -118,7 +145,7 @@ static inline void deliver_text(struct mail mail, const char *text, size_t len, 
     msg_set_receipt(m, receipt);
     mail.kind = MAIL_DELIVER;
     mail.ptr = m;
-    atomic_fetch_add(&world.mail_bytes, m->len);
+    atomic_fetch_add(&world.mail_bytes, m->len + crowd_size(mail.crowd));
     post(mail);
 }
 

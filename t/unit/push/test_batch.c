@@ -193,7 +193,7 @@ START_TEST(receipts_in_between)
     publish(to_channel, "3");
     turn();
     ck_assert_uint_eq(hear(MAIL_RECEIPT_BEGUN).value, 2);
-    ck_assert_uint_eq(hear(MAIL_RECEIPT_REACHED).value, 2);
+    ck_assert_uint_eq(hear(MAIL_RECEIPT_REPORT).value, 2);
     expect_bytes(one,
                  "\x81\x01"
                  "1"

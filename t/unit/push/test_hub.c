@@ -2,6 +2,8 @@
  * what becomes of them. */
 #include "fake_world.h"
 
+#include "push/memory_kinds.h"
+
 /* ---- registration ---- */
 
 START_TEST(a_client_is_registered_before_it_is_told)
@@ -251,10 +253,16 @@ START_TEST(users_go_with_their_clients)
     ck_assert_ptr_null(hub.users);
     ck_assert_ptr_nonnull(hub_find_client(&hub, one));
     ck_assert_int_eq(send_to(to_user("alice"), "late", 1, 0), HUB_OK);
-    join_as("alice", 1, "a");
+    uint64_t other = join_as("alice", 1, "a");
     ck_assert_int_eq(send_to(to_user("alice"), "hi", 2, 0), HUB_OK);
     expect_delivery(1, "hi");
     expect_told("published 1: 0 got 0-0\npublished 2: 1 got 0-0\n");
+    leave(1, other);
+    struct inbox_msg *m;
+    const struct target a = to_channel("a");
+    ck_assert_int_eq(hub_read(&hub, &a, &m), HUB_OK);
+    hub_confirm(&hub, m);
+    ck_assert_uint_eq(memory_kind(&hub, TALLY_clients), 0); /* what a name costs is given back */
 }
 END_TEST
 

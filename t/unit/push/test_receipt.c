@@ -13,19 +13,27 @@ static void begin(int shard, const char *text, uint32_t queues)
         .kind = MAIL_RECEIPT_BEGUN, .conn = {.shard = (uint32_t)shard}, .number = receipt, .value = queues});
 }
 
+static void report(int shard, uint32_t reached, struct failures *failed)
+{
+    say((struct mail){.kind = MAIL_RECEIPT_REPORT,
+                      .conn = {.shard = (uint32_t)shard},
+                      .number = receipt,
+                      .value = reached,
+                      .ptr = failed});
+}
+
 static void hand(int shard, uint32_t count)
 {
-    say((struct mail){
-        .kind = MAIL_RECEIPT_REACHED, .conn = {.shard = (uint32_t)shard}, .number = receipt, .value = count});
+    report(shard, count, NULL);
 }
 
 static void miss(int shard, uint64_t client, enum outcome outcome)
 {
-    say((struct mail){.kind = MAIL_RECEIPT_FAILED,
-                      .conn = {.shard = (uint32_t)shard},
-                      .number = receipt,
-                      .client = client,
-                      .value = outcome});
+    struct failures *failed = malloc(sizeof *failed + sizeof failed->items[0]);
+    ck_assert_ptr_nonnull(failed);
+    failed->count = 1;
+    failed->items[0] = (struct failure){client, outcome};
+    report(shard, 0, failed);
 }
 
 /* The shard was asked who is late, and has said so. */
@@ -307,6 +315,33 @@ START_TEST(matching_channels)
 }
 END_TEST
 
+/* Who waited has gone: the shards are to forget it, and nobody is told. */
+START_TEST(nobody_waits_any_more)
+{
+    join_three();
+    publish_with_receipt(1, "hello");
+    publish_with_receipt(2, "other");
+    begin(0, "hello", 2);
+    uint64_t first = receipt;
+    begin(1, "hello", 1);
+    hub_cancel_receipt(&hub, slot(1));
+    begin(0, "other", 2);
+    begin(1, "other", 1);
+    uint64_t second = receipt;
+    receipt = first;
+    end(0);
+    end(1);
+    hand(0, 2);
+    miss(1, 3, OUTCOME_CLOSED);
+    expect_told("");
+    receipt = second;
+    hand(0, 2);
+    hand(1, 1);
+    expect_told("receipt 2: 3 of 3\n");
+    pass(5000);
+}
+END_TEST
+
 /* The worker ends meanwhile. */
 START_TEST(open_ones_are_dropped_at_the_end)
 {
@@ -340,6 +375,7 @@ int main(void)
     tcase_add_test(tc, everybody);
     tcase_add_test(tc, one_user);
     tcase_add_test(tc, matching_channels);
+    tcase_add_test(tc, nobody_waits_any_more);
     tcase_add_test(tc, open_ones_are_dropped_at_the_end);
     suite_add_tcase(s, tc);
     SRunner *runner = srunner_create(s);

@@ -59,9 +59,8 @@ START_TEST(gone_while_the_hub_registers)
     deliver(1, 77);
     turn();
     ck_assert_uint_eq(hear(MAIL_RECEIPT_BEGUN).value, 1);
-    struct mail failed = hear(MAIL_RECEIPT_FAILED);
-    ck_assert(failed.number == 77 && failed.client == 1 && failed.value == OUTCOME_CLOSED);
     ck_assert_uint_eq(hear(MAIL_GONE).number, 1);
+    hear_failed(77, 1, OUTCOME_CLOSED);
 }
 END_TEST
 
@@ -147,8 +146,7 @@ START_TEST(handed)
     turn();
     struct mail begun = hear(MAIL_RECEIPT_BEGUN);
     ck_assert(begun.number == 77 && begun.value == 1);
-    struct mail done = hear(MAIL_RECEIPT_REACHED);
-    ck_assert(done.number == 77 && done.value == 1);
+    hear_reached(77, 1);
     ck_assert_ptr_null(shard.receipts);
     close(fd);
 }
@@ -166,8 +164,7 @@ START_TEST(late)
     ck_assert_uint_gt(atomic_load(&shard.out_bytes), 0);
     post((struct mail){.kind = MAIL_RECEIPT_END, .number = 77});
     turn();
-    struct mail failed = hear(MAIL_RECEIPT_FAILED);
-    ck_assert(failed.number == 77 && failed.client == 1 && failed.value == OUTCOME_TIMEOUT);
+    hear_failed(77, 1, OUTCOME_TIMEOUT);
     ck_assert_uint_eq(hear(MAIL_RECEIPT_ENDED).number, 77);
     close(fd); /* what becomes of it now is not told again */
     turn();
@@ -185,9 +182,8 @@ START_TEST(gone_with_it_in_the_queue)
     close(fd);
     turn();
     turn();
-    struct mail failed = hear(MAIL_RECEIPT_FAILED);
-    ck_assert(failed.number == 77 && failed.client == 1 && failed.value == OUTCOME_CLOSED);
     ck_assert_uint_eq(hear(MAIL_GONE).number, 1);
+    hear_failed(77, 1, OUTCOME_CLOSED);
 }
 END_TEST
 
@@ -202,10 +198,9 @@ START_TEST(too_slow)
     turn();
     for (uint64_t i = 1; i <= 3; i++)
         ck_assert_uint_eq(hear(MAIL_RECEIPT_BEGUN).number, i);
-    struct mail failed = hear(MAIL_RECEIPT_FAILED);
-    ck_assert(failed.number == 2 && failed.value == OUTCOME_DROPPED);
-    failed = hear(MAIL_RECEIPT_FAILED);
-    ck_assert(failed.number == 3 && failed.value == OUTCOME_DROPPED);
+    ck_assert_uint_eq(hear(MAIL_GONE).value, 1013);
+    hear_failed(2, 1, OUTCOME_DROPPED);
+    hear_failed(3, 1, OUTCOME_DROPPED);
     struct buf got = {0};
     for (int i = 0; i < 1000 && shard.out_bytes; i++) {
         char bytes[65536];
@@ -220,8 +215,7 @@ START_TEST(too_slow)
     ck_assert_uint_gt(got.len, 120010 + 4);
     ck_assert_mem_eq(got.data + 120010, "\x88", 1);
     ck_assert_mem_eq(got.data + 120012, "\x03\xf5", 2);
-    ck_assert_uint_eq(hear(MAIL_GONE).value, 1013);
-    ck_assert_uint_eq(hear(MAIL_RECEIPT_REACHED).number, 1);
+    hear_reached(1, 1);
     buf_fini(&got);
     close(fd);
     turn();
@@ -248,12 +242,6 @@ static int join_and_wish(struct mail *asked, const char *bytes, uint64_t receipt
     return fd;
 }
 
-static void expect_reached(uint64_t number)
-{
-    struct mail mail = hear(MAIL_RECEIPT_REACHED);
-    ck_assert(mail.number == number && mail.value == 1);
-}
-
 START_TEST(ponged)
 {
     struct mail asked;
@@ -264,7 +252,7 @@ START_TEST(ponged)
     hear(NOTHING);
     say(fd, PONG("\x4d"), PONG_LEN);
     turn();
-    expect_reached(77);
+    hear_reached(77, 1);
     ck_assert_ptr_null(shard.receipts);
     ck_assert_ptr_null(shard.awaited);
     close(fd);
@@ -283,8 +271,8 @@ START_TEST(one_pong_answers_all_pings_before_it)
     expect_bytes(fd, "\x81\x01x" PING("\x06"), 3 + PING_LEN);
     say(fd, PONG("\x06"), PONG_LEN);
     turn();
-    expect_reached(5);
-    expect_reached(6);
+    hear_reached(5, 1);
+    hear_reached(6, 1);
     close(fd);
     turn();
     hear(MAIL_GONE);
@@ -297,8 +285,7 @@ START_TEST(never_ponged)
     int fd = join_and_wish(&asked, "\x81\x01x" PING("\x05"), 5);
     post((struct mail){.kind = MAIL_RECEIPT_END, .number = 5});
     turn();
-    struct mail failed = hear(MAIL_RECEIPT_FAILED);
-    ck_assert(failed.number == 5 && failed.client == 1 && failed.value == OUTCOME_TIMEOUT);
+    hear_failed(5, 1, OUTCOME_TIMEOUT);
     hear(MAIL_RECEIPT_ENDED);
     ck_assert_ptr_null(shard.awaited);
     say(fd, PONG("\x05"), PONG_LEN); /* too late */
@@ -316,9 +303,8 @@ START_TEST(gone_without_a_pong)
     int fd = join_and_wish(&asked, "\x81\x01x" PING("\x05"), 5);
     close(fd);
     turn();
-    struct mail failed = hear(MAIL_RECEIPT_FAILED);
-    ck_assert(failed.number == 5 && failed.client == 1 && failed.value == OUTCOME_CLOSED);
     hear(MAIL_GONE);
+    hear_failed(5, 1, OUTCOME_CLOSED);
     ck_assert_ptr_null(shard.awaited);
 }
 END_TEST
@@ -333,8 +319,7 @@ START_TEST(acked_is_unsupported)
     turn();
     expect_bytes(fd, "\x81\x01x", 3);
     hear(MAIL_RECEIPT_BEGUN);
-    struct mail failed = hear(MAIL_RECEIPT_FAILED);
-    ck_assert(failed.number == 5 && failed.client == 1 && failed.value == OUTCOME_UNSUPPORTED);
+    hear_failed(5, 1, OUTCOME_UNSUPPORTED);
     close(fd);
 }
 END_TEST
@@ -370,7 +355,7 @@ START_TEST(a_crowd_gets_it_in_order)
     expect_bytes(fds[2], "\x81\x01x\x81\x02xx", 7);
     expect_bytes(fds[3], "\x81\x01x\x81\x02xx", 7);
     ck_assert_uint_eq(hear(MAIL_RECEIPT_BEGUN).value, 3);
-    ck_assert_uint_eq(hear(MAIL_RECEIPT_REACHED).value, 3);
+    hear_reached(9, 3);
     for (int i = 0; i < 4; i++)
         close(fds[i]);
 }
