@@ -24,10 +24,15 @@ static const char server[] =
     "  proxy_set_header Host $host;\n}\n"
     "location = /_whoami {\n  add_header X-User $cookie_session;\n  return 200;\n}\n";
 
+static void begin_as(const struct site_options *options)
+{
+    site = site_start(options);
+    control = resp_open(site_control(site));
+}
+
 static void begin(int threads)
 {
-    site = site_start(&(struct site_options){.threads = threads, .tcp = true, .server = server});
-    control = resp_open(site_control(site));
+    begin_as(&(struct site_options){.threads = threads, .tcp = true, .server = server});
 }
 
 static void end(void)
@@ -121,6 +126,82 @@ START_TEST(nobody_names_himself)
     wsclient_free(b);
     wsclient_free(c);
     wsclient_free(d);
+    end();
+}
+END_TEST
+
+/* ---- nginx's own passwords ---- */
+
+#define SECRET "Authorization: Basic YWxpY2U6c2VjcmV0\r\n" /* alice:secret */
+#define WRONG  "Authorization: Basic YWxpY2U6d3Jvbmc=\r\n" /* alice:wrong */
+#define ROOT   "Authorization: Basic cm9vdDp4\r\n"         /* root:x */
+
+static void expect_only_with_password(const char *path)
+{
+    static const char *const strangers[] = {NULL, WRONG, ROOT, WRONG "X-Wspush-User: alice\r\n"};
+    site_write_file(site, "passwd", "alice:{PLAIN}secret\n");
+    for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++) {
+        struct wsclient *c = wsclient_connect(site_http(site), path, strangers[i]);
+        ck_assert_int_eq(wsclient_status(c), 401);
+        wsclient_free(c);
+    }
+    resp_expect(control, "WS.LIST", "[]");
+    struct wsclient *alice = wsclient_connect(site_http(site), path, SECRET);
+    ck_assert_int_eq(wsclient_status(alice), 101);
+    expect_user("c1", "alice");
+    wsclient_close(alice);
+}
+
+/* The guide's example, with a password file of this test's own. */
+START_TEST(desk_of_the_guide)
+{
+    static const char theirs[] = "/etc/nginx/desk.passwd", ours[] = "@DIR@/passwd";
+    char example[2048] = "";
+    char *guide = site_read_file("docs/GUIDE.md", NULL);
+    ck_assert_ptr_nonnull(guide);
+    char *from = strstr(guide, "location ^~ /desk/ {");
+    ck_assert_ptr_nonnull(from);
+    *strstr(from, "```") = '\0';
+    for (char *file; (file = strstr(from, theirs)); from = file + strlen(theirs)) {
+        *file = '\0';
+        strcat(strcat(example, from), ours);
+    }
+    strcat(example, from);
+    free(guide);
+    begin_as(&(struct site_options){.server = example});
+    expect_only_with_password("/desk/x");
+    end();
+}
+END_TEST
+
+START_TEST(a_whole_server_with_passwords)
+{
+    begin_as(&(struct site_options){.server = "auth_basic \"all\";\nauth_basic_user_file @DIR@/passwd;\n"
+                                              "set $wspush_user $remote_user;\n"});
+    expect_only_with_password("/test/");
+    end();
+}
+END_TEST
+
+/* The channels' limits are the channels' own. */
+START_TEST(how_long_a_message_for_a_user_is)
+{
+    static const char limits[] = "message_limit = 8\n"
+                                 "channel \"as/one\" { message_limit = 4 }\n"
+                                 "channel \"as/two\" { message_limit = 16 }\n";
+    begin_as(&(struct site_options){.server = server, .config = limits});
+    struct wsclient *one = visit("/as/one/?user=alice");
+    struct wsclient *two = visit("/as/two/?user=alice");
+    resp_expect(control, "PUBLISH as/one 12345", "-TOOBIG limit 4");
+    resp_expect(control, "PUBLISH @client:c1 12345", "-TOOBIG limit 4");
+    resp_expect(control, "PUBLISH as/two 123456789", "1");
+    resp_expect(control, "PUBLISH @user:alice 123456789", "-TOOBIG limit 8");
+    resp_expect(control, "PUBLISH @match:as/two 123456789", "-TOOBIG limit 8");
+    resp_expect(control, "PUBLISH @all 12345678", "2");
+    wsclient_expect_text(one, "12345678");
+    wsclient_expect_text(two, "123456789");
+    wsclient_close(one);
+    wsclient_free(two);
     end();
 }
 END_TEST
@@ -234,6 +315,9 @@ int main(void)
     tcase_add_test(tc, all_clients_of_a_user);
     tcase_add_test(tc, who_it_is);
     tcase_add_test(tc, nobody_names_himself);
+    tcase_add_test(tc, desk_of_the_guide);
+    tcase_add_test(tc, a_whole_server_with_passwords);
+    tcase_add_test(tc, how_long_a_message_for_a_user_is);
     tcase_add_test(tc, what_is_no_name);
     tcase_add_test(tc, matching_channels);
     tcase_add_test(tc, what_is_no_target);

@@ -82,13 +82,13 @@ START_TEST(everybody_leaves_and_may_come_back)
     for (int i = 0; i < 3; i++)
         clients[i] = visit();
     long long began = http_now();
-    resp_expect(control, "WS.DRAIN FOR 700", "3");
+    resp_expect(control, "WS.DRAIN FOR 1500", "3");
     ck_assert_int_eq(info_get(control, "draining"), 1);
     for (int i = 0; i < 3; i++)
         expect_asked_to_leave(clients[i]);
     expect_refused();
     info_until(control, "draining", 0);
-    ck_assert_int_ge(http_now() - began, 690);
+    ck_assert_int_ge(http_now() - began, 1490);
     struct wsclient *back = visit();
     resp_expect(control, "PUBLISH test hello", "1");
     wsclient_expect_text(back, "hello");
@@ -117,16 +117,73 @@ START_TEST(another_drain_replaces_the_time)
 }
 END_TEST
 
-/* They are asked little by little, each once, and by the end of the time all are. */
+/* They are asked little by little, each once, and by the end of the time all are. How many are gone is held
+ * against what the clock says before and after the look. */
 START_TEST(spread_over_the_time)
 {
+    enum { CLIENTS = 100, TIME = 3000, SLACK = 15 };
+    long long before, after, began = http_now();
     begin(_i + 1, "");
-    struct crowd *crowd = crowd_open(site_http(site), "/test/", 300);
-    resp_expect(control, "WS.DRAIN FOR 600", "300");
-    ck_assert_int_gt(resp_integer(control, "PUBLISH test 0"), 0);
+    struct crowd *crowd = crowd_open(site_http(site), "/test/", CLIENTS);
+    began = http_now();
+    resp_expect(control, "WS.DRAIN FOR 3000", "100");
+    long long answered = http_now();
+    do {
+        before = http_now() - answered;
+        long long gone = CLIENTS - info_get(control, "connected_clients");
+        after = http_now() - began;
+        ck_assert_int_le(gone, CLIENTS * after / TIME + SLACK);
+        ck_assert_int_ge(gone, CLIENTS * before / TIME - SLACK);
+    } while (before < TIME / 2);
     crowd_expect_close(crowd, 1001, 5000);
     crowd_free(crowd);
     info_until(control, "draining", 0);
+    end();
+}
+END_TEST
+
+/* FOR 0: whoever was not asked yet stays. */
+START_TEST(ended)
+{
+    begin(_i + 1, "");
+    struct crowd *crowd = crowd_open(site_http(site), "/test/", 20);
+    resp_expect(control, "WS.DRAIN FOR 3600000", "20");
+    resp_expect(control, "WS.DRAIN FOR 0", "0");
+    ck_assert_int_eq(info_get(control, "draining"), 0);
+    long long left = info_get(control, "connected_clients");
+    ck_assert_msg(left == 20 - (_i + 1), "%lld are left", left); /* each thread has asked one */
+    struct wsclient *back = visit();
+    ck_assert_int_eq(resp_integer(control, "PUBLISH test hello"), left + 1);
+    wsclient_expect_text(back, "hello");
+    wsclient_close(back);
+    resp_expect(control, "WS.DRAIN FOR 0", "0"); /* there is none */
+    crowd_free(crowd);
+    end();
+}
+END_TEST
+
+START_TEST(without_any_time)
+{
+    begin(_i + 1, "drain_time = 0\n");
+    struct crowd *crowd = crowd_open(site_http(site), "/test/", 20);
+    resp_expect(control, "WS.DRAIN", "20");
+    crowd_expect_close(crowd, 1001, 5000);
+    info_until(control, "draining", 0);
+    crowd_free(crowd);
+    end();
+}
+END_TEST
+
+/* drain_time is how long it may take, not how long it has to. */
+START_TEST(few_do_not_make_a_stop_slow)
+{
+    begin(_i + 1, "drain_time = 60s\n");
+    struct crowd *crowd = crowd_open(site_http(site), "/test/", 100);
+    site_signal(site, SITE_WORKER, SIGTERM);
+    crowd_expect_close(crowd, 1001, 10000);
+    crowd_free(crowd);
+    int status = site_wait_end(site, SITE_WORKER, 10000);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %#x", (unsigned)status);
     end();
 }
 END_TEST
@@ -169,8 +226,9 @@ START_TEST(wsctl_drain)
     struct wsclient *c = visit();
     wsctl("drain --for 1h", 0, "1 client is asked to leave; for 3600 s no new one is let in\n");
     expect_asked_to_leave(c);
+    wsctl("drain --for 0", 0, "whoever is still there stays, and new clients are let in\n");
+    ck_assert_int_eq(info_get(control, "draining"), 0);
     wsctl("--json drain --for 0", 0, "{\"asked\":0}\n");
-    info_until(control, "draining", 0);
     wsctl("drain --for soon", 2, "wsctl drain: --for 'soon' is not a time*");
     wsctl("drain --for 25h", 7, "wsctl: ERR FOR is at most a day, 86400000 ms\n");
     end();
@@ -324,6 +382,9 @@ int main(void)
     tcase_add_loop_test(tc, everybody_leaves_and_may_come_back, 0, 2);
     tcase_add_loop_test(tc, another_drain_replaces_the_time, 0, 2);
     tcase_add_loop_test(tc, spread_over_the_time, 0, 2);
+    tcase_add_loop_test(tc, ended, 0, 2);
+    tcase_add_loop_test(tc, without_any_time, 0, 2);
+    tcase_add_loop_test(tc, few_do_not_make_a_stop_slow, 0, 2);
     tcase_add_loop_test(tc, sigterm_meanwhile, 0, 2);
     tcase_add_test(tc, wrong_drains);
     tcase_add_test(tc, wsctl_drain);

@@ -214,8 +214,9 @@ bool wspush_item(const struct wspush_value *list, size_t index, struct wspush_va
 enum wspush_result wspush_info(struct wspush *h, const char *section, const char **text, size_t *len);
 enum wspush_result wspush_ping(struct wspush *h);
 
-/* Asks every client to leave (close code 1001), and lets nobody in for `ms`, at most a day; negative: for the
- * worker's own drain_time. Then the worker goes on. `*asked` is how many are asked. */
+/* Asks every client to leave (close code 1001), spread over `ms`, and lets nobody in meanwhile; at most a
+ * day; negative: for the worker's own drain_time; 0 ends it, whoever was not asked yet stays. Then the worker
+ * goes on. `*asked` is how many are asked. */
 enum wspush_result wspush_drain(struct wspush *h, int64_t ms, int64_t *asked);
 /* Has the worker read its configuration anew; `dry_run` only looks. `*rows` is how many options change: rows
  * of option, channel (a section's pattern, or ""), old, new, applies ("now", "restart", "responder"). A file

@@ -36,7 +36,11 @@ static void run_drain(struct session *s, const struct resp_request *r)
         return;
     }
     struct asker asker = session_asks(s, FORM_PLAIN);
-    hub_drain(hub, ms, false, asker);
+    bool for_0 = r->argc > 1 && ms == 0;
+    if (for_0)
+        hub_end_drain(hub, asker);
+    else
+        hub_drain(hub, ms, false, asker);
     const struct slot *slot = session_expects(s);
     if (!s->in_exec)
         session_wait_briefly(s, slot);

@@ -5,11 +5,13 @@
 
 static void print_drain(int64_t asked, int64_t ms)
 {
+    if (ms == 0) {
+        printf("whoever is still there stays, and new clients are let in\n");
+        return;
+    }
     printf("%lld client%s asked to leave; ", (long long)asked, asked == 1 ? " is" : "s are");
     if (ms < 0)
         printf("for drain_time (of wspush.conf) no new one is let in\n");
-    else if (ms == 0)
-        printf("they may come back at once\n");
     else
         printf("for %g s no new one is let in\n", (double)ms / 1000);
 }
@@ -42,7 +44,7 @@ const struct ctl_verb verb_drain = {
     .more =
         "Clients are closed with 1001, a few at a time, spread over TIME; pages come back by themselves.\n"
         "Until the time is over they are refused with 503; then the worker goes on as before. Another\n"
-        "drain replaces the time: --for 0 ends it.\n",
+        "drain replaces the time. --for 0 ends it: whoever has not been asked yet stays.\n",
     .example = "wsctl drain --for 10s",
     .options = options,
     .run = run_drain,

@@ -181,6 +181,9 @@ void hub_configure(struct hub *h, struct config *config, void (*done)(void *arg)
 /* Asks every client to leave, spread over `ms`, and lets nobody in for so long, or `for_good`; up.closed
  * answers with how many were asked. The time counts from now on, whatever was begun before. */
 void hub_drain(struct hub *h, int64_t ms, bool for_good, struct asker asker);
+/* Lets clients in again before the time is over, and asks nobody else to leave; up.closed answers with 0. Not
+ * after a drain for good. */
+void hub_end_drain(struct hub *h, struct asker asker);
 
 /* Messages that clients sent; the target is a channel or a client. HUB_OK: *out is the caller's, to confirm
  * or to put back. */

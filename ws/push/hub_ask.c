@@ -7,7 +7,7 @@
 struct question {
     uint64_t number;
     struct asker asker;
-    enum mail_kind kind; /* of the letters that ask: MAIL_LIST, MAIL_CLOSE or MAIL_DRAIN */
+    enum mail_kind kind; /* of the letters that ask: MAIL_LIST, MAIL_CLOSE, MAIL_DRAIN ... */
     uint32_t awaited;    /* shards */
     uint64_t closed;
     uint32_t count;
@@ -111,19 +111,33 @@ void hub_drained(struct timer *drain_timer)
     log_info("drained: new clients are let in again");
 }
 
-/* Shards without clients get a letter too: somebody may be about to come in. */
+/* Shards without clients get the letter too: somebody may be about to come in. */
+static void ask_every_shard(struct hub *h, struct mail mail, struct asker asker)
+{
+    struct question *q = new_question(h, mail.kind, asker);
+    mail.number = q->number;
+    q->awaited = h->shard_count;
+    for (uint32_t i = 0; i < h->shard_count; i++)
+        hub_post(h, i, mail);
+}
+
 void hub_drain(struct hub *h, int64_t ms, bool for_good, struct asker asker)
 {
-    struct question *q = new_question(h, MAIL_DRAIN, asker);
     atomic_store(&h->world->draining, true);
     h->going_away |= for_good;
     timer_clear(&h->drain_timer);
     if (!for_good)
         timer_set(&h->loop->timers, &h->drain_timer, h->loop->now + ms);
-    for (uint32_t i = 0; i < h->shard_count; i++) {
-        q->awaited++;
-        hub_post(h, i, (struct mail){.kind = MAIL_DRAIN, .number = q->number, .value = (uint32_t)ms});
-    }
+    enum mail_kind kind = for_good ? MAIL_GO_AWAY : MAIL_DRAIN;
+    ask_every_shard(h, (struct mail){.kind = kind, .value = (uint32_t)ms}, asker);
+}
+
+void hub_end_drain(struct hub *h, struct asker asker)
+{
+    if (timer_is_set(&h->drain_timer))
+        hub_drained(&h->drain_timer);
+    timer_clear(&h->drain_timer);
+    ask_every_shard(h, (struct mail){.kind = MAIL_DRAIN_END}, asker);
 }
 
 void hub_on_answer(struct hub *h, const struct mail *mail)

@@ -26,7 +26,9 @@ enum mail_kind {
     MAIL_LIST,        /* rows of `scope`; number: the question */
     MAIL_RECEIPT_END, /* number: the receipt; whoever has not got it yet is late */
     MAIL_CONFIGURE,   /* ptr: struct config, held */
-    MAIL_DRAIN,       /* value: milliseconds; number: the question */
+    MAIL_DRAIN,       /* all are asked to leave, spread over value milliseconds; number: the question */
+    MAIL_GO_AWAY,     /* the same for SIGTERM: in less time where there are few */
+    MAIL_DRAIN_END,   /* nobody else is asked to leave; number: the question */
     /* to the hub */
     MAIL_REGISTER,       /* ptr: struct shared_name; number: the client; user: NULL or held */
     MAIL_GONE,           /* number: the client; value: the close code */

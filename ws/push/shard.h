@@ -79,6 +79,7 @@ struct shard {
     /* drain */
     struct timer drain_timer;
     int64_t drain_until;
+    uint32_t drain_left; /* clients that are still to be asked, or have gone by themselves */
     int drain_fd;        /* how far the descriptors were gone through */
     uint64_t drain_last; /* the last client that came before */
 };

@@ -380,11 +380,11 @@ START_TEST(lists)
 END_TEST
 
 /* Both shards ask so many to leave. */
-static void answer_drain(unsigned ms, unsigned at_first, unsigned at_second)
+static void answer_drain(enum mail_kind kind, unsigned ms, unsigned at_first, unsigned at_second)
 {
     const unsigned counts[] = {at_first, at_second};
     for (uint32_t i = 0; i < 2; i++) {
-        struct mail asked = next_letter((int)i, MAIL_DRAIN);
+        struct mail asked = next_letter((int)i, kind);
         ck_assert_uint_eq(asked.value, ms);
         say((struct mail){.kind = MAIL_CLOSED, .conn.shard = i, .number = asked.number, .value = counts[i]});
     }
@@ -394,11 +394,11 @@ START_TEST(draining)
 {
     hub_drain(&hub, 5000, false, slot(1));
     ck_assert(atomic_load(&world.draining));
-    answer_drain(5000, 2, 3);
+    answer_drain(MAIL_DRAIN, 5000, 2, 3);
     expect_told("closed 1: 5\n");
     pass(4000);
     hub_drain(&hub, 3000, false, slot(2)); /* the time counts from now */
-    answer_drain(3000, 0, 1);
+    answer_drain(MAIL_DRAIN, 3000, 0, 1);
     expect_told("closed 2: 1\n");
     pass(2900);
     ck_assert(atomic_load(&world.draining));
@@ -407,13 +407,29 @@ START_TEST(draining)
 }
 END_TEST
 
+START_TEST(draining_no_more)
+{
+    hub_drain(&hub, 5000, false, slot(1));
+    answer_drain(MAIL_DRAIN, 5000, 2, 3);
+    expect_told("closed 1: 5\n");
+    hub_end_drain(&hub, slot(2));
+    ck_assert(!atomic_load(&world.draining));
+    ck_assert(!timer_is_set(&hub.drain_timer));
+    answer_drain(MAIL_DRAIN_END, 0, 0, 0);
+    expect_told("closed 2: 0\n");
+    hub_end_drain(&hub, slot(3)); /* there is none */
+    answer_drain(MAIL_DRAIN_END, 0, 0, 0);
+    expect_told("closed 3: 0\n");
+}
+END_TEST
+
 START_TEST(draining_for_good)
 {
     hub_drain(&hub, 1000, false, slot(1));
-    answer_drain(1000, 0, 0);
+    answer_drain(MAIL_DRAIN, 1000, 0, 0);
     expect_told("closed 1: 0\n");
     hub_drain(&hub, 1000, true, slot(2));
-    answer_drain(1000, 0, 0);
+    answer_drain(MAIL_GO_AWAY, 1000, 0, 0);
     expect_told("closed 2: 0\n");
     pass(10000);
     ck_assert(atomic_load(&world.draining) && hub.going_away);
@@ -537,6 +553,7 @@ int main(void)
     tcase_add_test(tc, closes);
     tcase_add_test(tc, lists);
     tcase_add_test(tc, draining);
+    tcase_add_test(tc, draining_no_more);
     tcase_add_test(tc, draining_for_good);
     tcase_add_test(tc, another_configuration);
     tcase_add_test(tc, too_much_is_queued);

@@ -427,10 +427,63 @@ END_TEST
 
 #define LEAVE "\x88\x1a\x03\xe9the server is going away"
 
+static void post_drain_as(enum mail_kind kind, unsigned ms)
+{
+    atomic_store(&world.draining, kind != MAIL_DRAIN_END);
+    post((struct mail){.kind = kind, .number = 5, .value = ms});
+}
+
 static void post_drain(unsigned ms)
 {
-    atomic_store(&world.draining, true);
-    post((struct mail){.kind = MAIL_DRAIN, .number = 5, .value = ms});
+    post_drain_as(MAIL_DRAIN, ms);
+}
+
+static bool was_asked_to_leave(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK) == 1;
+}
+
+static int asked_to_leave(const int *fds, int count)
+{
+    int asked = 0;
+    for (int i = 0; i < count; i++)
+        asked += was_asked_to_leave(fds[i]);
+    return asked;
+}
+
+static void join_many(int *fds, int count)
+{
+    struct mail asked;
+    for (int i = 0; i < count; i++)
+        fds[i] = join(&asked);
+}
+
+static void see_many_off(const int *fds, int count)
+{
+    for (int i = 0; i < count; i++) {
+        ck_assert_uint_eq(hear(MAIL_GONE).value, 1001);
+        expect_bytes(fds[i], LEAVE, strlen(LEAVE));
+        close(fds[i]);
+    }
+    turn();
+}
+
+/* When the next step is due, or -1. It comes when the test says so: see step(). */
+static int64_t next_step(void)
+{
+    bool due = timer_is_set(&shard.drain_timer);
+    timer_clear(&shard.drain_timer);
+    return due ? shard.drain_timer.when : -1;
+}
+
+static int64_t step(int64_t when)
+{
+    loop.now = when;
+    shard.drain_timer.fire(&shard.drain_timer);
+    when = next_step();
+    turn();
+    return when;
 }
 
 START_TEST(drained_and_drained_again)
@@ -456,34 +509,119 @@ START_TEST(drained_and_drained_again)
 }
 END_TEST
 
+/* So many clients, of whom each step asks as many as the others, after the same time. */
+static const struct {
+    int clients;
+    unsigned ms;
+    int share;
+    int64_t apart;
+} spreads[] = {{20, 60000, 1, 3000}, {20, 1000, 1, 50}, {20, 500, 2, 50}, {30, 1000, 2, 66}, {20, 70, 20, 0}};
+
+START_TEST(asked_evenly)
+{
+    int fds[30], between = dup(0); /* what is no client counts for nothing */
+    int clients = spreads[_i].clients, share = spreads[_i].share;
+    join_many(fds, clients / 2);
+    close(between);
+    join_many(fds + clients / 2, clients - clients / 2);
+    post_drain(spreads[_i].ms);
+    turn();
+    ck_assert_int_eq((int)hear(MAIL_CLOSED).value, clients);
+    int64_t next = next_step(), before = shard.drain_until - spreads[_i].ms;
+    for (int asked = share; asked < clients; asked += share) {
+        ck_assert_int_eq(asked_to_leave(fds, clients), asked);
+        ck_assert_int_le(llabs(next - before - spreads[_i].apart), 3);
+        before = next;
+        next = step(before);
+    }
+    ck_assert_int_eq(asked_to_leave(fds, clients), clients);
+    ck_assert_int_eq(next, -1);
+    see_many_off(fds, clients);
+}
+END_TEST
+
+/* SIGTERM does not wait for the time where there are few. */
+START_TEST(a_stop_takes_no_longer_than_needed)
+{
+    int fds[49];
+    join_many(fds, 49);
+    post_drain_as(MAIL_GO_AWAY, 60000);
+    turn();
+    ck_assert_uint_eq(hear(MAIL_CLOSED).value, 49);
+    ck_assert_int_eq(asked_to_leave(fds, 49), 49);
+    see_many_off(fds, 49);
+}
+END_TEST
+
+START_TEST(a_stop_of_many_is_spread)
+{
+    int fds[100];
+    join_many(fds, 100);
+    post_drain_as(MAIL_GO_AWAY, 60000);
+    turn();
+    ck_assert_uint_eq(hear(MAIL_CLOSED).value, 100);
+    int64_t next = next_step();
+    ck_assert_int_eq(asked_to_leave(fds, 100), 50);
+    ck_assert_int_eq(step(next), -1);
+    ck_assert_int_eq(asked_to_leave(fds, 100), 100);
+    for (int i = 0; i < 100; i++) {
+        ck_assert_uint_eq(hear(MAIL_GONE).value, 1001);
+        close(fds[i]);
+    }
+    turn();
+}
+END_TEST
+
+START_TEST(ended_before_its_time)
+{
+    int fds[3];
+    join_many(fds, 3);
+    post_drain(60000);
+    turn();
+    ck_assert_uint_eq(hear(MAIL_CLOSED).value, 3);
+    post_drain_as(MAIL_DRAIN_END, 0);
+    turn();
+    ck_assert_uint_eq(hear(MAIL_GONE).value, 1001);
+    struct mail told = hear(MAIL_CLOSED);
+    ck_assert(told.number == 5 && told.value == 0);
+    ck_assert(!timer_is_set(&shard.drain_timer));
+    ck_assert_int_eq(asked_to_leave(fds, 3), 1);
+    post_drain(60000); /* those who were not asked are there for the next one */
+    turn();
+    ck_assert_uint_eq(hear(MAIL_CLOSED).value, 2);
+    ck_assert_uint_eq(hear(MAIL_GONE).value, 1001);
+    step(next_step());
+    ck_assert_uint_eq(hear(MAIL_GONE).value, 1001);
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+    turn();
+}
+END_TEST
+
 /* Who comes when the time is over stays, though the last are asked a moment later. */
 START_TEST(who_comes_afterwards_stays)
 {
     struct mail asked;
-    int before[60]; /* so that clients' descriptors are behind the first share */
-    for (int i = 0; i < 60; i++)
-        before[i] = dup(0);
-    int first = join(&asked);
+    int old[2];
+    join_many(old, 2);
     post_drain(60000);
     turn();
-    ck_assert_uint_eq(hear(MAIL_CLOSED).value, 1);
-    expect_bytes(first, "", 0);
+    ck_assert_uint_eq(hear(MAIL_CLOSED).value, 2);
+    expect_bytes(old[1], "", 0);
     atomic_store(&world.draining, false);
-    int newcomer = join(&asked);
-    while (shard.drain_fd < (int)loop.slot_count)
-        shard.drain_timer.fire(&shard.drain_timer);
-    turn();
     ck_assert_uint_eq(hear(MAIL_GONE).number, 1);
-    expect_bytes(first, LEAVE, strlen(LEAVE));
+    int newcomer = join(&asked);
+    step(next_step());
+    ck_assert_uint_eq(hear(MAIL_GONE).number, 2);
+    expect_bytes(old[1], LEAVE, strlen(LEAVE));
     deliver(1, 0);
     turn();
     expect_bytes(newcomer, "\x81\x01x", 3);
-    for (int i = 0; i < 60; i++)
-        close(before[i]);
-    close(first);
+    close(old[0]);
+    close(old[1]);
     close(newcomer);
     turn();
-    ck_assert_uint_eq(hear(MAIL_GONE).number, 2);
+    ck_assert_uint_eq(hear(MAIL_GONE).number, 3);
 }
 END_TEST
 
@@ -511,6 +649,10 @@ int main(void)
     tcase_add_test(tc, a_crowd_is_listed_and_closed);
     tcase_add_test(tc, a_close_is_begun_once);
     tcase_add_test(tc, drained_and_drained_again);
+    tcase_add_loop_test(tc, asked_evenly, 0, sizeof spreads / sizeof spreads[0]);
+    tcase_add_test(tc, a_stop_takes_no_longer_than_needed);
+    tcase_add_test(tc, a_stop_of_many_is_spread);
+    tcase_add_test(tc, ended_before_its_time);
     tcase_add_test(tc, who_comes_afterwards_stays);
     suite_add_tcase(s, tc);
     SRunner *runner = srunner_create(s);
