@@ -16,6 +16,10 @@ static void await(struct session *s, enum hub_answer asked, const struct resp_ar
         reply_no_target(s, target);
         return;
     }
+    if (asked == HUB_NO_MEMORY) {
+        resp_add_error(session_reply(s), "BUSY out of memory");
+        return;
+    }
     const struct slot *slot = session_expects(s);
     if (!s->in_exec)
         session_wait_briefly(s, slot);

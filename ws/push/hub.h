@@ -228,7 +228,7 @@ struct recipients {
     bool on[SHARDS_MAX];
     struct crowd *crowds[SHARDS_MAX]; /* where the scope is a crowd: until a letter takes it */
 };
-/* HUB_OK, perhaps with nobody, or HUB_NO_TARGET. */
+/* HUB_OK, perhaps with nobody, HUB_NO_TARGET or HUB_NO_MEMORY. */
 enum hub_answer hub_resolve(struct hub *h, const struct target *target, struct recipients *out);
 /* What no letter has taken is freed. */
 void hub_drop_recipients(const struct hub *h, struct recipients *to);

@@ -60,8 +60,9 @@ static enum hub_answer ask(struct hub *h, const struct target *target, struct ma
                            struct asker asker)
 {
     struct recipients to;
-    if (hub_resolve(h, target, &to) != HUB_OK)
-        return HUB_NO_TARGET;
+    enum hub_answer answer = hub_resolve(h, target, &to);
+    if (answer != HUB_OK)
+        return answer;
     struct question *q = new_question(h, mail.kind, asker);
     mail.number = q->number;
     for (uint32_t i = 0; i < h->shard_count; i++) {

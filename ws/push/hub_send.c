@@ -122,10 +122,11 @@ enum hub_answer hub_send(struct hub *h, const struct target *target, const struc
     struct recipients to;
     if (target->kind == TARGET_CHANNEL)
         return send_to_channel(h, target, sending);
-    if (hub_resolve(h, target, &to) != HUB_OK)
-        return HUB_NO_TARGET;
+    enum hub_answer answer = hub_resolve(h, target, &to);
+    if (answer != HUB_OK)
+        return answer;
     struct msg *m = NULL;
-    enum hub_answer answer = sending->len > hub_message_limit(h, target) ? HUB_TOO_BIG : HUB_OK;
+    answer = sending->len > hub_message_limit(h, target) ? HUB_TOO_BIG : HUB_OK;
     if (answer == HUB_OK && to.count) {
         m = make_message(h, sending);
         answer = m ? HUB_OK : HUB_NO_MEMORY;

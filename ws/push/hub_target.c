@@ -7,46 +7,58 @@
 /* What a look at a channel counts towards the work of a turn. */
 enum { LOOK_WORK = 16 };
 
-static void add(struct recipients *out, uint32_t shard, struct crowd_member member)
+/* False when there is no memory. */
+static bool add(struct recipients *out, uint32_t shard, struct crowd_member member)
 {
     struct crowd *crowd = out->crowds[shard];
     uint32_t count = crowd ? crowd->count : 0;
     if ((count & (count - 1)) == 0) { /* full: room doubles */
         crowd = realloc(crowd, sizeof *crowd + (count ? count * 2 : 1) * sizeof member);
         if (!crowd)
-            abort();
+            return false;
         out->crowds[shard] = crowd;
         out->on[shard] = true;
     }
     crowd->members[count] = member;
     crowd->count = count + 1;
+    return true;
 }
 
-static void resolve_user(const struct hub *h, const struct target *target, struct recipients *out)
+static enum hub_answer resolve_user(const struct hub *h, const struct target *target, struct recipients *out)
 {
     const struct user *u = users_find(h->users, target->name, target->name_len);
     out->scope = SCOPE_CROWD;
     for (const struct list *l = u ? u->clients.next : NULL; u && l != &u->clients; l = l->next) {
         const struct client *c = &LIST_ENTRY(l, struct named_client, of_user)->client;
-        add(out, c->conn.shard, (struct crowd_member){.conn = c->conn});
+        if (!add(out, c->conn.shard, (struct crowd_member){.conn = c->conn}))
+            return HUB_NO_MEMORY;
         out->count++;
     }
+    return HUB_OK;
 }
 
-static void resolve_match(const struct hub *h, const struct target *target, struct recipients *out)
+/* Adds a channel on each shard that has subscribers of it. */
+static bool add_channel(const struct hub *h, const struct channel *ch, struct recipients *out)
+{
+    out->count += ch->subscribers;
+    for (uint32_t i = 0; i < h->shard_count; i++)
+        if (ch->per_shard[i] && !add(out, i, (struct crowd_member){.conn.fd = -1, .channel = ch->number}))
+            return false;
+    return true;
+}
+
+static enum hub_answer resolve_match(const struct hub *h, const struct target *target, struct recipients *out)
 {
     struct glob glob;
     out->scope = SCOPE_CROWD;
     glob_prepare(&glob, target->name, target->name_len);
     h->loop->worked += (size_t)HASH_COUNT(h->channels) * LOOK_WORK;
     for (const struct channel *ch = h->channels; ch; ch = ch->hh.next) {
-        if (!ch->subscribers || !glob_matches(&glob, ch->name->text, ch->name->len))
-            continue;
-        out->count += ch->subscribers;
-        for (uint32_t i = 0; i < h->shard_count; i++)
-            if (ch->per_shard[i])
-                add(out, i, (struct crowd_member){.conn.fd = -1, .channel = ch->number});
+        bool wanted = ch->subscribers && glob_matches(&glob, ch->name->text, ch->name->len);
+        if (wanted && !add_channel(h, ch, out))
+            return HUB_NO_MEMORY;
     }
+    return HUB_OK;
 }
 
 static enum hub_answer resolve_client(const struct hub *h, const struct target *target,
@@ -84,17 +96,31 @@ static void resolve_all(const struct hub *h, struct recipients *out)
         out->on[i] = h->clients_per_shard[i] > 0;
 }
 
-enum hub_answer hub_resolve(struct hub *h, const struct target *target, struct recipients *out)
+static enum hub_answer resolve(struct hub *h, const struct target *target, struct recipients *out)
 {
-    *out = (struct recipients){0};
     switch (target->kind) {
     case TARGET_CHANNEL: resolve_channel(h, target, out); break;
     case TARGET_CLIENT: return resolve_client(h, target, out);
-    case TARGET_USER: resolve_user(h, target, out); break;
-    case TARGET_MATCH: resolve_match(h, target, out); break;
+    case TARGET_USER: return resolve_user(h, target, out);
+    case TARGET_MATCH: return resolve_match(h, target, out);
     case TARGET_ALL: resolve_all(h, out); break;
     }
     return HUB_OK;
+}
+
+void hub_drop_recipients(const struct hub *h, struct recipients *to)
+{
+    for (uint32_t i = 0; i < h->shard_count; i++)
+        free(to->crowds[i]);
+}
+
+enum hub_answer hub_resolve(struct hub *h, const struct target *target, struct recipients *out)
+{
+    *out = (struct recipients){0};
+    enum hub_answer answer = resolve(h, target, out);
+    if (answer != HUB_OK)
+        hub_drop_recipients(h, out);
+    return answer;
 }
 
 struct mail hub_addressed(struct recipients *to, uint32_t shard, struct mail mail)
@@ -105,10 +131,4 @@ struct mail hub_addressed(struct recipients *to, uint32_t shard, struct mail mai
     mail.crowd = to->crowds[shard];
     to->crowds[shard] = NULL;
     return mail;
-}
-
-void hub_drop_recipients(const struct hub *h, struct recipients *to)
-{
-    for (uint32_t i = 0; i < h->shard_count; i++)
-        free(to->crowds[i]);
 }
