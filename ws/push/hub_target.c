@@ -13,10 +13,10 @@ static bool add(struct recipients *out, uint32_t shard, struct crowd_member memb
     struct crowd *crowd = out->crowds[shard];
     uint32_t count = crowd ? crowd->count : 0;
     if ((count & (count - 1)) == 0) { /* full: room doubles */
-        crowd = realloc(crowd, sizeof *crowd + (count ? count * 2 : 1) * sizeof member);
-        if (!crowd)
+        struct crowd *larger = realloc(crowd, sizeof *crowd + (count ? count * 2 : 1) * sizeof member);
+        if (!larger)
             return false;
-        out->crowds[shard] = crowd;
+        out->crowds[shard] = crowd = larger;
         out->on[shard] = true;
     }
     crowd->members[count] = member;
