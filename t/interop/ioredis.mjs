@@ -130,6 +130,25 @@ for (const protocol of [2, 3]) {
     }));
 }
 
+for (const protocol of [2, 3]) {
+  checkWith(`RESP${protocol}: seventy subscriptions, one by one, come back by themselves after CLIENT KILL`, {}, (redis) =>
+    withRedis({ protocol }, async (watcher) => {
+      const last = `io10-${protocol}/69`;
+      const heard = [];
+      watcher.on("message", (name, text) => heard.push([name, text]));
+      const id = await watcher.client("ID");
+      for (let i = 0; i < 70; i++)
+        await watcher.subscribe(`io10-${protocol}/${i}`);
+      const gone = new Promise((resolve) => watcher.once("close", resolve));
+      equal(await redis.client("KILL", "ID", id), 1);
+      await within(gone, "its end");
+      await until(async () => (await redis.pubsub("NUMSUB", last))[1] === 1, "it to be back");
+      equal(await redis.publish(last, "hello"), 0);
+      await until(() => heard.length === 1, "the message");
+      equal(heard, [[last, "hello"]]);
+    }));
+}
+
 checkWith("publish and WS.SEND to @user:, alone and in a pipeline; receipts by pong", {}, (redis) =>
   withBrowser("of/io9/a", (a) => withBrowser("of/io9/b", async (b) => {
     equal(await redis.publish("@user:io9", "hello"), 2);

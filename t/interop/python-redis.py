@@ -235,6 +235,31 @@ async def _():
         p.close()
 
 
+@check("pubsub(): seventy subscriptions, one by one, come back by themselves after CLIENT KILL")
+async def _():
+    with connect(decode_responses=True) as r, connect(client_name="pr15", decode_responses=True) as other:
+        p = other.pubsub()
+        for i in range(70):
+            p.subscribe(f"pr15/{i}")
+
+        def message():
+            try:
+                return p.get_message(timeout=0.1)
+            except redis.ConnectionError:
+                return None  # it tells of the end once, and connects with the next call
+
+        async def comes(kind, channel):
+            await until(lambda: (m := message()) and (m["type"], m["channel"]) == (kind, channel), f"{kind} {channel}")
+
+        await comes("subscribe", "pr15/69")
+        (number,) = [client["id"] for client in r.client_list() if client["name"] == "pr15" and client["sub"] == "70"]
+        equal(r.execute_command("CLIENT", "KILL", "ID", number), 1)
+        await comes("subscribe", "pr15/69")
+        equal(r.publish("pr15/69", "hello"), 0)
+        await comes("message", "pr15/69")
+        p.close()
+
+
 @check("publish and WS.SEND to @user:, alone and in a pipeline; receipts by pong")
 async def _():
     with connect(decode_responses=True) as r:

@@ -1048,7 +1048,7 @@ struct bomb {
 static const struct bomb bombs[] = {
     BOMB("*2147483647\r\n", "-ERR Protocol error*"),
     BOMB("*1048576\r\n", "-ERR Protocol error*"),
-    BOMB("*65\r\n", "-ERR Protocol error*"),
+    BOMB("*1002\r\n", "-ERR Protocol error*"),
     BOMB("*-2\r\n", "-ERR Protocol error*"),
     BOMB("*99999999999999999999\r\n", "-ERR Protocol error*"),
     BOMB("*1x\r\n", "-ERR Protocol error*"),
@@ -1121,10 +1121,10 @@ END_TEST
 START_TEST(it_is_logged)
 {
     begin(NULL);
-    detonate(&(struct bomb)BOMB("*65\r\n", "-ERR Protocol error*"), 5);
+    detonate(&(struct bomb)BOMB("*1002\r\n", "-ERR Protocol error*"), 7);
     detonate(&(struct bomb)BOMB("GET / HTTP/1.1\r\n", NULL), 16);
     site_wait_log(site, SITE_WORKER, "operator 2 (pid ", 1000);
-    site_wait_log(site, SITE_WORKER, "): invalid multibulk length: at most 64 arguments: closed", 1000);
+    site_wait_log(site, SITE_WORKER, "): invalid multibulk length: at most 1001 arguments: closed", 1000);
     site_wait_log(site, SITE_WORKER, "operator 3 (pid ", 1000);
     site_wait_log(site, SITE_WORKER, ") does not speak RESP: closed", 1000);
     ck_assert_int_eq(info_get(control, "protocol_faults"), 2);

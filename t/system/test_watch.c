@@ -94,6 +94,15 @@ static bool nobody_subscribes(void *arg)
     return none;
 }
 
+static bool only_one_watches(void *arg)
+{
+    (void)arg;
+    struct resp_value *v = resp_call(control, "PUBSUB", "NUMSUB", "test", NULL);
+    bool one = v->type == '*' && v->count == 2 && v->items[1]->integer == 1;
+    resp_value_free(v);
+    return one;
+}
+
 static bool somebody_has_a_long_reply(void *arg)
 {
     (void)arg;
@@ -502,6 +511,51 @@ START_TEST(who_does_not_read)
 }
 END_TEST
 
+static long long memory_of(const char *field)
+{
+    struct resp_value *v = resp_call(control, "INFO", "memory", NULL);
+    const char *at = strstr(v->text, field);
+    ck_assert_msg(at != NULL, "%s", v->text);
+    long long n = atoll(at + strlen(field));
+    resp_value_free(v);
+    return n;
+}
+
+/* None of them has so much that it would be dropped for itself. */
+START_TEST(all_that_do_not_read)
+{
+    enum { DEAF = 100, MESSAGES = 38, BOUND = 64 << 20, BESIDE = 32 << 20 };
+    begin();
+    struct resp *deaf[DEAF];
+    for (int i = 0; i < DEAF; i++)
+        deaf[i] = watcher("SUBSCRIBE test", "[\"subscribe\", \"test\", 1]");
+    struct resp *r = watcher("SUBSCRIBE test", "[\"subscribe\", \"test\", 1]");
+    char *text = malloc(LARGE + 1);
+    memset(text, 'x', LARGE);
+    text[LARGE] = '\0';
+    long long most = 0;
+    for (int i = 0; i < MESSAGES; i++) {
+        struct resp_value *v = resp_call(control, "PUBLISH", "test", text, NULL);
+        ck_assert_int_eq(v->integer, 0);
+        resp_value_free(v);
+        ck_assert_str_eq(next_payload(r, 3), text);
+        long long now = memory_of("watched_bytes:");
+        ck_assert_int_le(now, BOUND);
+        ck_assert_int_le(memory_of("used_memory:"), 2 * BOUND + BESIDE); /* buffers grow by doubling */
+        most = now > most ? now : most;
+    }
+    ck_assert_int_gt(most, BOUND / 2);
+    site_wait_log(site, SITE_WORKER, "does not read what it watches: closed", 5000);
+    for (int i = 0; i < DEAF; i++)
+        resp_free(deaf[i]);
+    ck_assert(site_until(only_one_watches, NULL, 5000));
+    ck_assert_int_eq(memory_of("watched_bytes:"), 0);
+    free(text);
+    resp_free(r);
+    end();
+}
+END_TEST
+
 /* A long reply that is being read does not make a slow watcher. */
 START_TEST(who_reads_a_long_reply)
 {
@@ -545,6 +599,35 @@ static char *subscribe_to(struct resp *r, const char *verb, const char *name, in
     return last;
 }
 
+/* One command with as many names as it may have, as a library that comes back sends it. */
+START_TEST(all_with_one_command)
+{
+    enum { NAMES = 1000 };
+    static char names[NAMES + 1][8];
+    static const char *argv[NAMES + 2] = {"SUBSCRIBE"};
+    static size_t lens[NAMES + 2] = {9};
+    for (int i = 0; i <= NAMES; i++) {
+        lens[i + 1] = (size_t)snprintf(names[i], sizeof names[i], "n%d", i);
+        argv[i + 1] = names[i];
+    }
+    begin();
+    struct resp *r = operator_new();
+    for (int again = 0; again < 2; again++) {
+        resp_send_argv(r, NAMES + 1, argv, lens);
+        for (int i = 0; i < NAMES - 1; i++)
+            next_payload(r, 3);
+        resp_expect_next(r, "[\"subscribe\", \"n999\", 1000]");
+    }
+    resp_expect(control, "PUBLISH n999 hello", "0");
+    resp_expect_next(r, "[\"message\", \"n999\", \"hello\"]");
+    resp_send_argv(r, NAMES + 2, argv, lens);
+    resp_expect_next(r, "-ERR Protocol error: invalid multibulk length: at most 1001 arguments");
+    resp_expect_end(r);
+    resp_free(r);
+    end();
+}
+END_TEST
+
 START_TEST(so_many_subscriptions)
 {
     enum { CONNECTIONS = 20 };
@@ -556,10 +639,13 @@ START_TEST(so_many_subscriptions)
     ck_assert_str_eq(last, "[\"psubscribe\", \"p*255\", 256]");
     free(last);
     resp_expect(r[0], "PSUBSCRIBE one-more", "-ERR at most 256 patterns of all connections");
+    resp_expect(r[1], "PSUBSCRIBE p*1", "[\"psubscribe\", \"p*1\", 1]");
+    resp_expect(r[1], "PUNSUBSCRIBE", "[\"punsubscribe\", \"p*1\", 0]");
     last = subscribe_to(r[0], "SUBSCRIBE", "n", 744);
     ck_assert_str_eq(last, "[\"subscribe\", \"n743\", 1000]");
     free(last);
     resp_expect(r[0], "SUBSCRIBE one-more", "-ERR at most 1000 subscriptions of a connection");
+    resp_expect(r[0], "SUBSCRIBE n1", "[\"subscribe\", \"n1\", 1000]");
     for (int i = 1; i < CONNECTIONS; i++) {
         last = subscribe_to(r[i], "SUBSCRIBE", "n", 1000);
         ck_assert_str_eq(last, "[\"subscribe\", \"n999\", 1000]");
@@ -594,6 +680,14 @@ START_TEST(pubsub)
     resp_expect(control, "PUBSUB CHANNELS @in:*", "[\"@in:test\"]");
     resp_expect(control, "PUBSUB NUMSUB test @in:test none", "[\"test\", 2, \"@in:test\", 1, \"none\", 0]");
     resp_expect(control, "PUBSUB NUMSUB", "[]");
+    resp_expect(control, "PUBSUB CHANNELS [", "-BADNAME '[': *");
+    resp_expect(control, "MULTI", "OK");
+    for (int i = 0; i < 9; i++)
+        resp_expect(control, "PUBSUB CHANNELS none", "QUEUED");
+    resp_expect(
+        control, "EXEC",
+        "[[], [], [], [], [], [], [], [], -ERR MULTI takes at most 8 of WS.LIST, WS.REFUSED, WS.RELOAD "
+        "and PUBSUB CHANNELS]");
     resp_expect(control, "PUBSUB NUMPAT", "2");
     resp_expect(control, "PUBSUB SHARDCHANNELS", "-ERR usage: PUBSUB *");
     struct resp_value *v = resp_call(control, "INFO", "stats", NULL);
@@ -692,7 +786,9 @@ int main(void)
     tcase_add_loop_test(tc, order_of_what_is_said, 1, 3);
     tc = tcase(suite, "bounds");
     tcase_add_test(tc, who_does_not_read);
+    tcase_add_test(tc, all_that_do_not_read);
     tcase_add_test(tc, who_reads_a_long_reply);
+    tcase_add_test(tc, all_with_one_command);
     tcase_add_test(tc, so_many_subscriptions);
     tc = tcase(suite, "others");
     tcase_add_test(tc, pubsub);

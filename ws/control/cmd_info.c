@@ -48,9 +48,10 @@ static void add_memory(struct buf *out, const struct control *c)
     buf_addf(
         out,
         "# Memory\r\nused_memory:%zu\r\nqueued_bytes:%zu\r\nqueued_bytes_limit:%llu\r\ninbox_bytes:%llu\r\n"
-        "congested:%d\r\n",
+        "watched_bytes:%llu\r\ncongested:%d\r\n",
         heap.uordblks + heap.hblkhd, queued, (unsigned long long)h->config->out_total,
-        (unsigned long long)h->inbox_bytes, atomic_load(&h->world->congested));
+        (unsigned long long)h->inbox_bytes, (unsigned long long)c->watch.unread,
+        atomic_load(&h->world->congested));
 #define TALLY(name, help) buf_addf(out, "memory_" #name ":%zu\r\n", memory_kind(h, TALLY_##name));
 #include "base/tally.def"
 #undef TALLY

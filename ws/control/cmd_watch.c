@@ -3,6 +3,9 @@
 #include "control/dispatch.h"
 #include "control/watch.h"
 
+/* A library that comes back asks with one command for all that it had. */
+_Static_assert((int)RESP_ARGS_MAX > (int)SUBSCRIPTIONS_MAX, "a verb and all its names are one request");
+
 /* ---- subscriptions ---- */
 
 /* Inside MULTI every command has one reply; and between EXEC's nothing comes unasked. */
@@ -14,9 +17,8 @@ static bool refuse_in_exec(struct session *s)
 }
 
 /* [what, name-or-null, subscriptions that are left] */
-static void confirm(struct session *s, const char *what, const struct resp_arg *name)
+static void confirm(const struct session *s, struct buf *out, const char *what, const struct resp_arg *name)
 {
-    struct buf *out = session_reply(s);
     resp_add_push(out, s->proto, 3);
     resp_add_text(out, what);
     if (name)
@@ -26,35 +28,59 @@ static void confirm(struct session *s, const char *what, const struct resp_arg *
     resp_add_int(out, s->subscription_count);
 }
 
-/* All of them can be watched, or none is. */
-static bool may_subscribe(struct session *s, const struct resp_request *r, bool pattern)
+static void reply_bad_name(struct session *s, const struct resp_arg *name, const char *fault)
 {
     char text[256];
+    log_escape(text, sizeof text, name->data, name->len);
+    resp_add_error(session_reply(s), "BADNAME '%s': %s", text, fault);
+}
+
+static bool may_be_watched(struct session *s, const struct resp_request *r, bool pattern)
+{
     for (int i = 1; i < r->argc; i++) {
         const struct resp_arg *arg = &r->argv[i];
         const char *fault = (pattern ? watch_pattern_fault : watch_name_fault)(arg->data, arg->len);
         if (!fault)
             continue;
-        log_escape(text, sizeof text, arg->data, arg->len);
-        resp_add_error(session_reply(s), "BADNAME '%s': %s", text, fault);
+        reply_bad_name(s, arg, fault);
         return false;
     }
-    int most;
-    const char *full = watch_no_room(s, pattern, (uint32_t)r->argc - 1, &most);
-    if (full)
-        resp_add_error(session_reply(s), "ERR at most %d %s", most, full);
-    return !full;
+    return true;
 }
 
-static void subscribe(struct session *s, const struct resp_request *r, bool pattern)
+static void add_all(struct session *s, const struct resp_request *r, bool pattern, struct buf *confirmed)
 {
-    if (refuse_in_exec(s) || !may_subscribe(s, r, pattern))
-        return;
     for (int i = 1; i < r->argc; i++) {
         watch_add(s, pattern, r->argv[i].data, r->argv[i].len);
-        confirm(s, pattern ? "psubscribe" : "subscribe", &r->argv[i]);
+        confirm(s, confirmed, pattern ? "psubscribe" : "subscribe", &r->argv[i]);
     }
-    session_wait_for_all(s);
+}
+
+static void reply_with(struct session *s, const struct buf *text)
+{
+    struct buf *out = session_reply(s);
+    buf_add(out, text->data, text->len);
+    out->failed |= text->failed;
+}
+
+/* All of them can be watched, or none is. What there is already, or twice in the command, is nothing more. */
+static void subscribe(struct session *s, const struct resp_request *r, bool pattern)
+{
+    uint32_t before = s->subscription_count;
+    struct buf confirmed = {0};
+    int most;
+    if (refuse_in_exec(s) || !may_be_watched(s, r, pattern))
+        return;
+    add_all(s, r, pattern, &confirmed);
+    const char *excess = watch_excess(s, &most);
+    if (excess) {
+        watch_take_back(s, before);
+        resp_add_error(session_reply(s), "ERR at most %d %s", most, excess);
+    } else {
+        reply_with(s, &confirmed);
+        session_wait_for_all(s);
+    }
+    buf_fini(&confirmed);
 }
 
 static void run_subscribe(struct session *s, const struct resp_request *r)
@@ -70,13 +96,13 @@ static void run_psubscribe(struct session *s, const struct resp_request *r)
 static void unsubscribe_name(struct session *s, const char *name, size_t len)
 {
     watch_remove(s, false, name, len);
-    confirm(s, "unsubscribe", &(struct resp_arg){name, len});
+    confirm(s, session_reply(s), "unsubscribe", &(struct resp_arg){name, len});
 }
 
 static void unsubscribe_pattern(struct session *s, const char *name, size_t len)
 {
     watch_remove(s, true, name, len);
-    confirm(s, "punsubscribe", &(struct resp_arg){name, len});
+    confirm(s, session_reply(s), "punsubscribe", &(struct resp_arg){name, len});
 }
 
 /* Without names: all of them; one confirmation comes even where there is none. */
@@ -92,7 +118,7 @@ static void unsubscribe(struct session *s, const struct resp_request *r, bool pa
     if (r->argc == 1)
         watch_each_of(s, pattern, one);
     if (r->argc == 1 && s->subscription_count == before)
-        confirm(s, pattern ? "punsubscribe" : "unsubscribe", NULL);
+        confirm(s, session_reply(s), pattern ? "punsubscribe" : "unsubscribe", NULL);
     session_wait_for_all(s);
 }
 
@@ -126,6 +152,11 @@ static void add_name(void *arg, const char *name, size_t len)
 static void pubsub_channels(struct session *s, const struct resp_arg *pattern)
 {
     struct listing l = {.pattern = pattern};
+    const char *fault = pattern ? watch_pattern_fault(pattern->data, pattern->len) : NULL;
+    if (fault) {
+        reply_bad_name(s, pattern, fault);
+        return;
+    }
     watch_each_name(&s->control->watch, add_name, &l);
     struct buf *out = session_reply(s);
     resp_add_array(out, l.count);

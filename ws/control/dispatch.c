@@ -23,7 +23,8 @@ bool may_list(struct session *s)
 {
     if (!s->in_exec || ++s->lists <= LISTS_IN_MULTI)
         return true;
-    resp_add_error(session_reply(s), "ERR MULTI takes at most %d of WS.LIST, WS.REFUSED and WS.RELOAD",
+    resp_add_error(session_reply(s),
+                   "ERR MULTI takes at most %d of WS.LIST, WS.REFUSED, WS.RELOAD and PUBSUB CHANNELS",
                    LISTS_IN_MULTI);
     return false;
 }

@@ -1,6 +1,7 @@
 #include "control/monitor.h"
 
 #include "base/clock.h"
+#include "control/unasked.h"
 
 enum { SHOWN_MAX = 200 }; /* bytes of an argument */
 
@@ -52,9 +53,12 @@ void monitor_show(const struct session *s, const struct command *command, const 
     const struct list *monitors = &s->control->watch.monitors;
     write_line(&line, s, command, r);
     for (struct list *l = monitors->next; l != monitors; l = l->next) {
-        struct buf *out = session_push(LIST_ENTRY(l, struct session, monitoring), line.len);
-        if (out)
-            buf_add(out, line.data, line.len);
+        struct session *monitor = LIST_ENTRY(l, struct session, monitoring);
+        struct buf *out = unasked_begin(monitor);
+        if (!out)
+            continue;
+        buf_add(out, line.data, line.len);
+        unasked_end(monitor, line.len);
     }
     buf_fini(&line);
 }

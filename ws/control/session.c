@@ -8,13 +8,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/dispatch.h"
+#include "control/unasked.h"
 #include "control/watch.h"
 
 /* Unread output above which no further request is run, and unfinished input above which none is awaited. */
 enum { OUT_MARK = 1 << 20, IN_SLACK = 128 * 1024 };
-
-/* Unread output, of what came unasked, above which a watcher is dropped. It may be this and one message. */
-enum { UNREAD_MAX = 4 << 20 };
 
 static void on_event(struct loop *loop, struct io *io, uint32_t events);
 static void flush(struct loop *loop, struct io *io);
@@ -97,6 +95,7 @@ void session_free(struct session *s)
     }
     put_all_back(s);
     watch_forget(s);
+    unasked_forget(s);
     session_reset_multi(s);
     resp_parser_fini(&s->parser);
     buf_fini(&s->in);
@@ -403,7 +402,29 @@ static void confirm_written(struct session *s)
     }
 }
 
-static void write_out(struct session *s)
+void session_forget_out(struct session *s)
+{
+    s->out_sent = 0;
+    buf_fini(&s->out);
+    buf_fini(&s->pushes);
+}
+
+/* Memory that was written is given back though the rest waits: at most as much is copied as was written. */
+static void forget_written(struct session *s)
+{
+    struct buf rest = {0};
+    size_t unwritten = s->out.len - s->out_sent;
+    if (s->out_sent < IN_SLACK || s->out_sent < unwritten)
+        return;
+    buf_add(&rest, s->out.data + s->out_sent, unwritten);
+    if (buf_failed(&rest))
+        return;
+    buf_fini(&s->out);
+    s->out = rest;
+    s->out_sent = 0;
+}
+
+void session_write(struct session *s)
 {
     while (s->out_sent < s->out.len) {
         ssize_t n = send(s->io.fd, s->out.data + s->out_sent, s->out.len - s->out_sent, MSG_NOSIGNAL);
@@ -415,63 +436,18 @@ static void write_out(struct session *s)
             break;
         s->out_sent += (size_t)n;
         s->written += (uint64_t)n;
+        unasked_written(s, (size_t)n);
     }
     confirm_written(s);
-    if (s->out_sent == s->out.len) {
-        s->out_sent = 0;
-        s->pushed = s->pushes.len;
-        if (s->out.cap > IN_SLACK)
-            buf_fini(&s->out);
-        else
-            buf_clear(&s->out);
-    } else if (s->out_sent > OUT_MARK) {
-        buf_consume(&s->out, s->out_sent);
-        s->out_sent = 0;
-    }
-}
-
-/* ---- what comes unasked ---- */
-
-/* Replies to EXEC are parts of one; and who subscribes is told so first. */
-static bool is_between_replies(const struct session *s)
-{
-    return !s->in_exec && !(s->waiting_for && s->waits_briefly);
-}
-
-static void release_pushes(struct session *s)
-{
-    if (s->pushes.len == 0 || !is_between_replies(s))
+    if (s->out_sent < s->out.len) {
+        forget_written(s);
         return;
-    buf_add(&s->out, s->pushes.data, s->pushes.len);
-    s->out.failed |= s->pushes.failed;
-    buf_fini(&s->pushes);
-}
-
-/* An operator that has yet to read a long reply is no slow watcher. */
-static bool does_not_read(const struct session *s)
-{
-    return s->pushed > UNREAD_MAX && s->out.len - s->out_sent + s->pushes.len > UNREAD_MAX;
-}
-
-static void drop_watcher(struct session *s)
-{
-    log_peer("operator %llu (pid %d, uid %u) does not read what it watches: closed",
-             (unsigned long long)s->number, (int)s->pid, (unsigned)s->uid);
-    s->control->watch.dropped++;
-    loop_want_reap(s->control->loop, &s->io);
-}
-
-struct buf *session_push(struct session *s, size_t size)
-{
-    if (does_not_read(s) && !s->io.reaping)
-        write_out(s);
-    if (does_not_read(s) && !s->io.reaping)
-        drop_watcher(s);
-    if (s->io.reaping || s->closing)
-        return NULL;
-    s->pushed += size;
-    loop_want_flush(s->control->loop, &s->io);
-    return s->pushes.len == 0 && is_between_replies(s) ? &s->out : &s->pushes;
+    }
+    s->out_sent = 0;
+    if (s->out.cap > IN_SLACK)
+        buf_fini(&s->out);
+    else
+        buf_clear(&s->out);
 }
 
 /* Whether the operator has nothing more to get. */
@@ -484,12 +460,12 @@ static bool is_over(const struct session *s)
 static void flush(struct loop *loop, struct io *io)
 {
     struct session *s = session_of(io);
-    release_pushes(s);
+    unasked_release(s);
     if (buf_failed(&s->out)) {
         loop_want_reap(loop, io);
         return;
     }
-    write_out(s);
+    session_write(s);
     if (io->reaping)
         return;
     if (s->in.len && may_run(s)) {

@@ -79,7 +79,7 @@ struct session {
     bool gone; /* the peer reads nothing more; what it wrote still counts */
     struct list handed;
     struct buf pushes; /* what comes unasked, while it would come between the parts of a reply */
-    size_t pushed;     /* bytes that came unasked since all was written */
+    size_t unread;     /* bytes that came unasked, less what was written since */
     struct list subscriptions;
     uint32_t subscription_count;
     struct list monitoring; /* in the ring of those who watch commands */
@@ -122,10 +122,11 @@ void session_wait_for_all(struct session *s);
 void session_hand_over(const struct reply *reply, struct inbox_msg *take_m);
 void session_reset_multi(struct session *s);
 
-/* ---- what comes unasked ---- */
+/* ---- out ---- */
 
-/* Where to add something whole of about `size` bytes that is no reply. NULL if this operator gets nothing
- * more: it ends, or it did not read what came before, and is dropped. */
-struct buf *session_push(struct session *s, size_t size);
+/* Writes what the peer takes now of the output. */
+void session_write(struct session *s);
+/* Frees the output of a session that ends, written or not. */
+void session_forget_out(struct session *s);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/name.h"
 #include "control/session.h"
+#include "control/unasked.h"
 
 /* Under which name each kind of things is watched: this, and the channel. In the order of watch.wanted. */
 static const struct {
@@ -155,19 +156,6 @@ static void end(struct subscription *sub)
     free(t);
 }
 
-const char *watch_no_room(const struct session *s, bool pattern, uint32_t more, int *most)
-{
-    const struct watch *w = watch_of(s);
-    *most = SUBSCRIPTIONS_MAX;
-    if (s->subscription_count + more > SUBSCRIPTIONS_MAX)
-        return "subscriptions of a connection";
-    *most = SUBSCRIPTIONS_IN_ALL;
-    if (w->subscriptions + more > SUBSCRIPTIONS_IN_ALL)
-        return "subscriptions of all connections";
-    *most = PATTERNS_MAX;
-    return pattern && HASH_COUNT(w->patterns) + more > PATTERNS_MAX ? "patterns of all connections" : NULL;
-}
-
 void watch_add(struct session *s, bool pattern, const char *name, size_t len)
 {
     struct topic *t = need_topic(s, pattern, name, len);
@@ -194,10 +182,28 @@ void watch_remove(struct session *s, bool pattern, const char *name, size_t len)
         end(sub);
 }
 
+const char *watch_excess(const struct session *s, int *most)
+{
+    const struct watch *w = watch_of(s);
+    *most = SUBSCRIPTIONS_MAX;
+    if (s->subscription_count > SUBSCRIPTIONS_MAX)
+        return "subscriptions of a connection";
+    *most = SUBSCRIPTIONS_IN_ALL;
+    if (w->subscriptions > SUBSCRIPTIONS_IN_ALL)
+        return "subscriptions of all connections";
+    *most = PATTERNS_MAX;
+    return HASH_COUNT(w->patterns) > PATTERNS_MAX ? "patterns of all connections" : NULL;
+}
+
+void watch_take_back(struct session *s, uint32_t count)
+{
+    while (s->subscription_count > count)
+        end(LIST_ENTRY(s->subscriptions.prev, struct subscription, of_session));
+}
+
 void watch_forget(struct session *s)
 {
-    while (!list_empty(&s->subscriptions))
-        end(LIST_ENTRY(s->subscriptions.next, struct subscription, of_session));
+    watch_take_back(s, 0);
     list_remove(&s->monitoring);
     s->watches = false;
 }
@@ -294,15 +300,17 @@ static void need_payload(struct view *v)
 
 static void show_to(struct session *s, const struct topic *t, const struct view *v)
 {
-    struct buf *out = session_push(s, t->len + v->name_len + v->payload_len);
+    struct buf *out = unasked_begin(s);
     if (!out)
         return;
+    size_t before = out->len;
     resp_add_push(out, s->proto, t->pattern ? 4 : 3);
     resp_add_text(out, t->pattern ? "pmessage" : "message");
     if (t->pattern)
         resp_add_bulk(out, t->name, t->len);
     resp_add_bulk(out, v->name, v->name_len);
     resp_add_bulk(out, v->payload, v->payload_len);
+    unasked_end(s, out->len - before);
 }
 
 static void show(const struct topic *t, struct view *v)

@@ -2,7 +2,7 @@
  * What operators watch (SUBSCRIBE, PSUBSCRIBE): topics, each a name or a pattern with its subscribers. A name
  * is a channel, for what is pushed to it, or `@in:CHANNEL` for what its clients say, or `@events:CHANNEL` for
  * how they come and go. The hub tells of those kinds of things only that some topic may want, so where nobody
- * watches nothing is done. What is watched goes into the operator's output (session_push), which is bounded.
+ * watches nothing is done. What is watched goes into the operator's output (unasked.h), which is bounded.
  */
 #ifndef WSPUSH_CONTROL_WATCH_H
 #define WSPUSH_CONTROL_WATCH_H
@@ -28,18 +28,20 @@ struct watch {
     uint32_t subscriptions;
     uint32_t wanted[WATCHED_KINDS]; /* topics that want what is pushed, said, and comes and goes */
     struct list monitors;           /* sessions */
+    uint64_t unread;                /* bytes, of all watchers */
     uint64_t dropped;               /* watchers that did not read, ever */
 };
 
 /* NULL if that can be watched, else a short reason. */
 const char *watch_name_fault(const char *name, size_t len);
 const char *watch_pattern_fault(const char *pattern, size_t len);
-/* NULL if the session may have so many more; else of what there may be only *most. */
-const char *watch_no_room(const struct session *s, bool pattern, uint32_t more, int *most);
-
-/* Both do nothing where it is so already. */
+/* Both do nothing where it is so already. Whoever adds looks at watch_excess() behind it. */
 void watch_add(struct session *s, bool pattern, const char *name, size_t len);
 void watch_remove(struct session *s, bool pattern, const char *name, size_t len);
+/* NULL, or of what there is more now than *most, which there may be. */
+const char *watch_excess(const struct session *s, int *most);
+/* Ends the session's latest subscriptions, so that `count` are left. */
+void watch_take_back(struct session *s, uint32_t count);
 /* Ends all that the session watches, MONITOR too. */
 void watch_forget(struct session *s);
 /* Calls `visit` for each of the session's names or patterns, of which it may remove the one. */

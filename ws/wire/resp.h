@@ -15,7 +15,7 @@
 /* ---- requests ---- */
 
 enum {
-    RESP_ARGS_MAX = 64,
+    RESP_ARGS_MAX = 1001, /* a verb and a thousand names */
     RESP_INLINE_MAX = 64 * 1024,
     RESP_HEADER_MAX = 34, /* a `*n` or `$n` line with its CR LF */
 };
@@ -26,7 +26,8 @@ struct resp_arg {
 };
 
 /* Arguments point into the caller's bytes, or, of inline requests, into the parser; valid until the next
- * call. */
+ * call. It is 16 KB, of which a request touches its own arguments: it belongs on a stack, and into nothing
+ * that is kept. */
 struct resp_request {
     int argc;
     struct resp_arg argv[RESP_ARGS_MAX];

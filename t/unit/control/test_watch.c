@@ -3,41 +3,51 @@
 #include "control/watch.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "control/dispatch.h"
+#include "control/unasked.h"
 
 static struct loop loop;
 static struct hub hub;
 static struct control control;
 static struct websocket *ws;
-static int ends[2];
-
-enum { ONE, TWO };
+enum { ONE, TWO, SESSIONS_MAX = 20 };
+static int ends[SESSIONS_MAX];
+static int sessions;
 
 static struct session *session(int which)
 {
     const struct list *l = control.sessions.next;
-    return LIST_ENTRY(which == ONE ? l : l->next, struct session, all);
+    while (which--)
+        l = l->next;
+    return LIST_ENTRY(l, struct session, all);
 }
 
-static void begin(void)
+static void begin_with(int count)
 {
+    sessions = count;
     ck_assert_int_eq(loop_init(&loop, sizeof(struct mail)), 0);
     hub = (struct hub){0};
     control = (struct control){.loop = &loop, .hub = &hub};
     list_init(&control.sessions);
     list_init(&control.watch.monitors);
     ws = websocket_new();
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < sessions; i++) {
         int pair[2];
         ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
         session_adopt(&control, pair[0]);
         ends[i] = pair[1];
     }
+}
+
+static void begin(void)
+{
+    begin_with(2);
 }
 
 static void end(void)
@@ -46,9 +56,10 @@ static void end(void)
         session_free(LIST_ENTRY(control.sessions.next, struct session, all));
     ck_assert_uint_eq(hub.watched, 0);
     ck_assert_uint_eq(control.watch.subscriptions, 0);
+    ck_assert_uint_eq(control.watch.unread, 0);
     ck_assert(!control.watch.names && !control.watch.patterns && list_empty(&control.watch.monitors));
-    close(ends[ONE]);
-    close(ends[TWO]);
+    for (int i = 0; i < sessions; i++)
+        close(ends[i]);
     websocket_free(ws);
     loop_fini(&loop);
 }
@@ -214,21 +225,201 @@ START_TEST(behind_a_late_reply)
 }
 END_TEST
 
-START_TEST(room)
+/* ---- bounds ---- */
+
+/* Words with a space between them. */
+static void ask(int which, char *text)
+{
+    struct resp_request request = {0};
+    for (char *word = strtok(text, " "); word; word = strtok(NULL, " "))
+        request.argv[request.argc++] = (struct resp_arg){word, strlen(word)};
+    dispatch(session(which), &request);
+}
+
+static void ask_for(int which, const char *text, const char *reply)
+{
+    char words[200];
+    snprintf(words, sizeof words, "%s", text);
+    ask(which, words);
+    expect_out(which, reply);
+}
+
+static void add_many(int which, bool pattern, int count)
+{
+    for (int i = 0; i < count; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "n%d", i);
+        watch_add(session(which), pattern, name, strlen(name));
+    }
+}
+
+/* What is there already adds nothing, and what comes twice comes once. */
+START_TEST(patterns_of_all)
+{
+    static const char full[] = "-ERR at most 256 patterns of all connections\r\n";
+    begin();
+    add_many(TWO, true, PATTERNS_MAX);
+    ask_for(ONE, "PSUBSCRIBE n1", "*3\r\n$10\r\npsubscribe\r\n$2\r\nn1\r\n:1\r\n");
+    ask_for(ONE, "PSUBSCRIBE more", full);
+    ask_for(ONE, "PSUBSCRIBE n2 more", full);
+    ck_assert_uint_eq(session(ONE)->subscription_count, 1);
+    ck_assert_uint_eq(watch_patterns(&control.watch), PATTERNS_MAX);
+    watch_remove(session(TWO), true, "n0", 2);
+    ask_for(ONE, "PSUBSCRIBE more more",
+            "*3\r\n$10\r\npsubscribe\r\n$4\r\nmore\r\n:2\r\n*3\r\n$10\r\npsubscribe\r\n$4\r\nmore\r\n:2\r\n");
+    end();
+}
+END_TEST
+
+START_TEST(subscriptions_of_one)
+{
+    static const char full[] = "-ERR at most 1000 subscriptions of a connection\r\n";
+    begin();
+    add_many(ONE, false, SUBSCRIPTIONS_MAX - 1);
+    ask_for(ONE, "SUBSCRIBE a b", full);
+    ask_for(ONE, "SUBSCRIBE n1 a a",
+            "*3\r\n$9\r\nsubscribe\r\n$2\r\nn1\r\n:999\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1000\r\n"
+            "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1000\r\n");
+    ask_for(ONE, "SUBSCRIBE n1", "*3\r\n$9\r\nsubscribe\r\n$2\r\nn1\r\n:1000\r\n");
+    ask_for(ONE, "SUBSCRIBE b", full);
+    ask_for(ONE, "PSUBSCRIBE b", full);
+    ck_assert_uint_eq(session(ONE)->subscription_count, SUBSCRIPTIONS_MAX);
+    ck_assert_uint_eq(watch_names(&control.watch), SUBSCRIPTIONS_MAX);
+    end();
+}
+END_TEST
+
+START_TEST(subscriptions_of_all)
 {
     begin();
-    int most;
-    ck_assert_ptr_null(watch_no_room(session(ONE), false, SUBSCRIPTIONS_MAX, &most));
-    ck_assert_ptr_nonnull(watch_no_room(session(ONE), false, SUBSCRIPTIONS_MAX + 1, &most));
-    ck_assert_int_eq(most, SUBSCRIPTIONS_MAX);
-    ck_assert_ptr_null(watch_no_room(session(ONE), true, PATTERNS_MAX, &most));
-    add_pattern(TWO, "p");
-    ck_assert_ptr_nonnull(watch_no_room(session(ONE), true, PATTERNS_MAX, &most));
-    ck_assert_int_eq(most, PATTERNS_MAX);
-    control.watch.subscriptions += SUBSCRIPTIONS_IN_ALL - 1;
-    ck_assert_ptr_nonnull(watch_no_room(session(ONE), false, 1, &most));
-    ck_assert_int_eq(most, SUBSCRIPTIONS_IN_ALL);
+    add(ONE, "n1");
+    control.watch.subscriptions += SUBSCRIPTIONS_IN_ALL - 1; /* of others */
+    ask_for(ONE, "SUBSCRIBE a", "-ERR at most 20000 subscriptions of all connections\r\n");
+    ask_for(ONE, "SUBSCRIBE n1", "*3\r\n$9\r\nsubscribe\r\n$2\r\nn1\r\n:1\r\n");
     control.watch.subscriptions -= SUBSCRIPTIONS_IN_ALL - 1;
+    end();
+}
+END_TEST
+
+/* ---- who reads, and who does not ---- */
+
+enum { MIB = 1 << 20 };
+
+static void pushed_bytes(const char *channel, size_t len)
+{
+    char *text = malloc(len + 1);
+    memset(text, 'x', len);
+    text[len] = '\0';
+    pushed(channel, text);
+    free(text);
+}
+
+static void flush(int which)
+{
+    session(which)->io.ops->flush(&loop, &session(which)->io);
+}
+
+/* Reads until so many bytes have come that the session has `left` yet to write. */
+static void read_until(int which, size_t left)
+{
+    char got[4096];
+    const struct session *s = session(which);
+    for (flush(which); s->out.len - s->out_sent > left; flush(which))
+        ck_assert_int_gt(read(ends[which], got, sizeof got), 0);
+}
+
+/* Whoever always has a little unread is not dropped for what it has read long ago. */
+START_TEST(lags_a_little)
+{
+    enum { SMALL = 4096, LAG = 50000, EACH = 100000 };
+    int room = SMALL;
+    begin();
+    add(ONE, "t");
+    setsockopt(session(ONE)->io.fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+    for (int i = 0; i < 60; i++) {
+        pushed_bytes("t", EACH);
+        read_until(ONE, LAG);
+        ck_assert_uint_gt(session(ONE)->unread, 0);
+        ck_assert_uint_le(session(ONE)->unread, LAG);
+    }
+    char *text = calloc(1, 5 * MIB);
+    resp_add_bulk(session_reply(session(ONE)), text, 5 * MIB);
+    free(text);
+    pushed_bytes("t", 1);
+    ck_assert_uint_eq(control.watch.dropped, 0);
+    read_until(ONE, 0);
+    ck_assert_uint_eq(session(ONE)->unread, 0);
+    end();
+}
+END_TEST
+
+/* Short ones count with all that stands around them. */
+START_TEST(short_messages)
+{
+    begin();
+    add(ONE, "t");
+    for (int i = 0; i < 2000; i++)
+        pushed("t", "");
+    ck_assert_uint_eq(session(ONE)->unread, session(ONE)->out.len);
+    ck_assert_uint_eq(control.watch.unread, session(ONE)->out.len);
+    watch_forget(session(ONE));
+    end();
+}
+END_TEST
+
+START_TEST(does_not_read)
+{
+    begin();
+    add(ONE, "t");
+    for (int i = 0; i < 6; i++)
+        pushed_bytes("t", MIB);
+    ck_assert_uint_eq(control.watch.dropped, 1);
+    ck_assert(session(ONE)->io.reaping);
+    ck_assert_uint_eq(control.watch.unread, 0);
+    ck_assert_uint_eq(session(ONE)->out.cap, 0);
+    end();
+}
+END_TEST
+
+/* Nobody goes for what it would have read if it had been written. */
+START_TEST(not_written_yet)
+{
+    enum { OTHERS = UNREAD_IN_ALL - 50000 };
+    begin();
+    add(ONE, "t");
+    control.watch.unread += OTHERS;
+    pushed_bytes("t", 100000);
+    ck_assert(!session(ONE)->io.reaping);
+    ck_assert_uint_eq(session(ONE)->unread, 0);
+    control.watch.unread -= OTHERS;
+    end();
+}
+END_TEST
+
+/* Over the bound of all, the one goes that has the most unread; who reads stays. */
+START_TEST(all_together)
+{
+    begin_with(SESSIONS_MAX);
+    add(ONE, "u");
+    for (int i = TWO; i < SESSIONS_MAX; i++)
+        add(i, "t");
+    pushed_bytes("u", 5 * MIB);
+    for (int round = 0; control.watch.dropped == 0 && round < 5; round++) {
+        for (int i = 0; i < SESSIONS_MAX; i++)
+            flush(i);
+        read_until(TWO, 0);
+        ck_assert_uint_gt(control.watch.unread, (uint64_t)round * 14 * MIB);
+        pushed_bytes("t", MIB);
+    }
+    ck_assert(session(ONE)->io.reaping);
+    ck_assert_uint_ge(control.watch.dropped, 1);
+    for (int i = 0; i < 100; i++) {
+        pushed_bytes("t", MIB);
+        ck_assert_uint_le(control.watch.unread, UNREAD_IN_ALL);
+        read_until(TWO, 0);
+    }
+    ck_assert(!session(TWO)->io.reaping);
+    ck_assert_uint_eq(control.watch.dropped, SESSIONS_MAX - 1);
     end();
 }
 END_TEST
@@ -244,7 +435,14 @@ int main(void)
     tcase_add_test(tc, the_hub_is_asked);
     tcase_add_test(tc, between_replies);
     tcase_add_test(tc, behind_a_late_reply);
-    tcase_add_test(tc, room);
+    tcase_add_test(tc, patterns_of_all);
+    tcase_add_test(tc, subscriptions_of_one);
+    tcase_add_test(tc, subscriptions_of_all);
+    tcase_add_test(tc, lags_a_little);
+    tcase_add_test(tc, short_messages);
+    tcase_add_test(tc, does_not_read);
+    tcase_add_test(tc, not_written_yet);
+    tcase_add_test(tc, all_together);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
