@@ -39,7 +39,15 @@ static bool take_char(struct reader *r, char c)
 
 static bool is_delimiter(char c)
 {
-    return strchr(" \t,;=\"", c) != NULL;
+    switch (c) {
+    case ' ':
+    case '\t':
+    case ',':
+    case ';':
+    case '=':
+    case '"': return true;
+    default: return false;
+    }
 }
 
 static struct word take_token(struct reader *r)
