@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +23,7 @@ enum { WAIT_MS = 15000, ARGS_MAX = 24 };
 
 static struct site *site;
 static pid_t each_pid;
+static rlim_t files_max; /* of wsctl; 0: as many as we */
 
 static void begin(const struct site_options *options)
 {
@@ -52,6 +55,8 @@ static void child_runs(const char *program, const char *const *args)
     int out = open(site_path(site, "each.out"), O_WRONLY | O_CREAT | O_APPEND, 0600);
     dup2(out, STDOUT_FILENO);
     dup2(out, STDERR_FILENO);
+    if (files_max)
+        setrlimit(RLIMIT_NOFILE, &(struct rlimit){files_max, files_max});
     if (chdir(site_dir(site)) == 0)
         execv(program, (char *const *)(uintptr_t)args);
     _exit(127);
@@ -384,17 +389,104 @@ START_TEST(timeouts)
 }
 END_TEST
 
-/* A process in the background that holds the output open counts as the command. */
+static pid_t read_pid(const char *name)
+{
+    char *text = site_read_file(site_path(site, name), NULL);
+    pid_t pid = (pid_t)strtol(text, NULL, 10);
+    free(text);
+    return pid;
+}
+
+/* A process in the background that holds the output open is not waited for, and may go on. */
 START_TEST(output_held_open)
 {
     begin(NULL);
     struct wsclient *c = visit("/test/");
-    START("--count", "2", "--timeout", "0.3", "test", "--", "sh", "-c", "eval \"$(cat)\"");
-    say(c, "sleep 100 & echo started");
+    START("--count", "2", "--timeout", "100", "test", "--", "sh", "-c", "eval \"$(cat)\"");
+    say(c, "sleep 100 & echo $! >pid; echo started");
+    wsclient_expect_text(c, "started");
     say(c, "(sleep 0.5; touch later) >/dev/null 2>&1 & echo detached");
     wsclient_expect_text(c, "detached");
-    expect_end(0, "wsctl: c1: sh took too long and was ended; nothing was sent\n");
+    expect_end(0, "");
     expect_file("later");
+    ck_assert_int_eq(kill(read_pid("pid"), SIGKILL), 0);
+    wsclient_free(c);
+    end();
+}
+END_TEST
+
+static bool has_waiting(void *count)
+{
+    char *text = NULL;
+    site_run((const char *[]){site_program("wsctl"), "count", "test", NULL}, NULL, &text, WAIT_MS);
+    bool equal = strcmp(text, count) == 0;
+    free(text);
+    return equal;
+}
+
+/* While the command can't be started nothing is lost: what was taken is held, the rest stays in the inbox. */
+START_TEST(command_is_replaced)
+{
+    begin(NULL);
+    struct wsclient *a = visit("/test/");
+    struct wsclient *b = visit("/test/");
+    site_write_file(site, "bot", "#!/bin/sh\nexec cat\n");
+    ck_assert_int_eq(chmod(site_path(site, "bot"), 0700), 0);
+    START("test", "--", "./bot");
+    say(a, "before");
+    wsclient_expect_text(a, "before");
+    ck_assert_int_eq(rename(site_path(site, "bot"), site_path(site, "away")), 0);
+    say(a, "one");
+    expect_said("wsctl: c1: can't run ./bot: No such file or directory; it is tried again");
+    say(a, "two");
+    say(b, "three");
+    ck_assert(site_until(has_waiting, (void *)(uintptr_t) "2\n", WAIT_MS));
+    ck_assert_int_eq(rename(site_path(site, "away"), site_path(site, "bot")), 0);
+    wsclient_expect_text(a, "one");
+    wsclient_expect_text(a, "two");
+    wsclient_expect_text(b, "three");
+    kill(each_pid, SIGTERM);
+    expect_end(0, "wsctl: c1: can't run ./bot: No such file or directory; it is tried again, and no more is "
+                  "taken meanwhile\n");
+    wsclient_free(a);
+    wsclient_free(b);
+    end();
+}
+END_TEST
+
+/* Of twelve clients fewer are served at a time than were asked for, and all of them in the end. */
+START_TEST(too_few_files)
+{
+    enum { CLIENTS = 12 };
+    struct wsclient *clients[CLIENTS];
+    begin(NULL);
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = visit("/test/");
+        say(clients[i], "hi");
+    }
+    ck_assert(site_until(has_waiting, (void *)(uintptr_t) "12\n", WAIT_MS));
+    files_max = 14;
+    START("--count", "12", "--parallel", "16", "test", "--", "sh", "-c", "sleep 0.2; cat");
+    for (int i = 0; i < CLIENTS; i++)
+        wsclient_expect_text(clients[i], "hi");
+    expect_said("can't run sh: Too many open files; it is tried again");
+    expect_end(0, NULL);
+    for (int i = 0; i < CLIENTS; i++)
+        wsclient_free(clients[i]);
+    end();
+}
+END_TEST
+
+START_TEST(inbox_was_full)
+{
+    begin(NULL);
+    struct wsclient *c = visit("/test/");
+    for (int i = 0; i < 102; i++)
+        say(c, "x");
+    ck_assert(site_until(has_waiting, (void *)(uintptr_t) "100\n", WAIT_MS));
+    START("--count", "1", "test", "--", "cat");
+    wsclient_expect_text(c, "x");
+    expect_end(0, "wsctl: c1: 2 before this one were dropped, the inbox of test was full\n");
     wsclient_free(c);
     end();
 }
@@ -468,6 +560,15 @@ START_TEST(usage)
     expect_end(2, NULL);
     START("test", "--timeout", "soon", "--", "cat");
     expect_said("--timeout 'soon' is not a time");
+    expect_end(2, NULL);
+    START("test", "--timeout", "0", "--", "cat");
+    expect_said("--timeout 0 leaves a command no time");
+    expect_end(2, NULL);
+    START("test", "tr", "-d", "h");
+    expect_said("there is no option -d; put -- before the command");
+    expect_end(2, NULL);
+    START("--", "cat", "foo");
+    expect_said("an INBOX is missing before --: wsctl each INBOX -- cat ...");
     expect_end(2, NULL);
     START("@all", "--", "cat");
     expect_said("@all has no inbox");
@@ -597,6 +698,9 @@ int main(void)
     tcase_add_test(tc, exit_codes);
     tcase_add_test(tc, timeouts);
     tcase_add_test(tc, output_held_open);
+    tcase_add_test(tc, command_is_replaced);
+    tcase_add_test(tc, too_few_files);
+    tcase_add_test(tc, inbox_was_full);
     tcase_add_test(tc, too_much_output);
     tcase_add_test(tc, client_gone);
     tcase_add_test(tc, one_client_closes);

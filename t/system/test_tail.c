@@ -234,6 +234,23 @@ START_TEST(one_direction)
 }
 END_TEST
 
+/* It does not go on when nobody gets to see what it shows. */
+START_TEST(nowhere_to_write)
+{
+    struct program p;
+    char command[512];
+    begin(NULL);
+    snprintf(command, sizeof command, "exec %s tail test >/dev/full", site_program("wsctl"));
+    start(&p, (const char *const[]){"/bin/sh", "-c", command, NULL});
+    wait_watched(3);
+    resp_expect(control, "PUBLISH test x", "0");
+    ck_assert_int_eq(program_finish(&p), 7);
+    ck_assert_str_eq(buf_str(&p.complained), "wsctl: can't write: No space left on device\n");
+    program_fini(&p);
+    end();
+}
+END_TEST
+
 START_TEST(for_a_time)
 {
     struct program p;
@@ -396,6 +413,7 @@ int main(void)
     tcase_add_test(tc, everything);
     tcase_add_test(tc, once_and_in_order);
     tcase_add_test(tc, one_direction);
+    tcase_add_test(tc, nowhere_to_write);
     tcase_add_test(tc, for_a_time);
     tcase_add_loop_test(tc, the_worker_goes, 0, 2);
     tcase_add_test(tc, the_worker_stays_away);

@@ -1086,7 +1086,7 @@ START_TEST(console_conversation)
     type(&p, "bad \377\n");
     expect_said(&p, &p.stderr_text, "not UTF-8");
     type(&p, "no newline at the end");
-    ck_assert_int_eq(finish(&p), 0);
+    ck_assert_int_eq(finish(&p), 7);
     wsclient_expect_text(a, "no newline at the end");
     forget(&p);
     wsclient_free(a);

@@ -199,8 +199,8 @@ class Console(unittest.TestCase):
         t.type("abc")
         for i in range(60):
             a.say(f"message {i}")
-        t.wait_screen([*(f"c1: message {i}" for i in range(37, 60)), "to c1> abc"], (10, 23))
-        t.wait(lambda: t.scrolled() == [*(f"c1: message {i}" for i in range(60)), "to c1> abc"])
+        t.wait_screen([*(f"c1: message {i}" for i in range(37, 60)), "to nobody yet> abc"], (18, 23))
+        t.wait(lambda: t.scrolled() == [*(f"c1: message {i}" for i in range(60)), "to nobody yet> abc"])
 
     def test_lines_that_come_at_once(self):
         a = self.page()
@@ -299,6 +299,35 @@ class Console(unittest.TestCase):
         t.wait(lambda: t.status() is not None)
         self.assertEqual((t.status(), t.screen()), (0, []))
 
+    def test_a_fresh_line_is_for_who_spoke_last(self):
+        a, b = self.page(), self.page()
+        t = self.console()
+        a.say("one")
+        t.wait("to c1>")
+        t.type("x")
+        t.wait("to c1> x")
+        b.say("two")
+        t.wait_screen(["c1: one", "c2: two", "to c1> x"])
+        t.press("C-c")
+        t.wait_screen(["c1: one", "c2: two", "to c2>"], (7, 2))
+        t.type("y")
+        t.wait("to c2> y")
+        a.say("three")
+        t.wait("c1: three")
+        t.press("BSpace")
+        t.wait_screen(["c1: one", "c2: two", "c1: three", "to c1>"], (7, 3))
+        self.answer(t, "for a")
+        self.assertEqual(a.hear(), "for a")
+
+    def test_ctrl_backslash_ends(self):
+        # dash, unlike bash, leaves the terminal as it gets it
+        script = f"trap : QUIT; ulimit -c 0; {WSCTL} console test; echo $?; stty -a | grep -oE -- '-?(icanon|echo) '"
+        t = self.enterContext(Terminal(["dash", "-c", script], env=self.worker.env))
+        t.wait("to nobody yet>")
+        t.press("C-\\")
+        t.wait(lambda: t.status() is not None)
+        self.assertEqual(t.screen()[-3:], ["131", "icanon", "echo"])
+
     def test_the_shell_gets_its_terminal_back(self):
         a = self.page()
         t = self.enterContext(Terminal(["bash", "--norc"], env={**self.worker.env, "PS1": "$ "}))
@@ -312,8 +341,10 @@ class Console(unittest.TestCase):
         a.say("meanwhile")
         self.answer(t, "stty -a | grep -ow -- '-*icanon'; clear; fg")
         t.wait("c1: meanwhile")
-        t.wait("to c1> abc")
-        t.press("C-c", "C-d")
+        t.wait("to nobody yet> abc")
+        t.press("C-c")
+        t.wait("to c1>")
+        t.press("C-d")
         t.wait(lambda: t.screen()[-1] == "$")
         self.answer(t, "clear; stty -a | grep -oE -- '-?(icanon|echo) '")
         t.wait_screen(["icanon", "echo", "$"])
@@ -379,7 +410,7 @@ class Console(unittest.TestCase):
         t = self.console()
         a.say("I am c1")
         t.wait("to c1>")
-        self.answer(t, "/to c2")
+        self.answer(t, "/to  c2 ")
         t.wait("to c2>")
         a.say("still here")
         t.wait("still here")
@@ -396,7 +427,7 @@ class Console(unittest.TestCase):
         t.wait_screen(
             [
                 "c1: I am c1",
-                "to c1> /to c2",
+                "to c1> /to  c2",
                 "c1: still here",
                 "to c2> for two",
                 "to c2> too late",
@@ -451,12 +482,83 @@ class Console(unittest.TestCase):
         gone = f"The worker is gone; looking for it on {socket} (Ctrl-D ends)"
         t.wait_screen([gone, "to nobody yet> half a line"], (26, 1))
         self.worker.start()
-        t.wait_screen([gone, f"The worker is back on {socket}", "to nobody yet> half a line"], (26, 2))
+        back = f"The worker is back on {socket}"
+        t.wait_screen([gone, back, "to nobody yet> half a line"], (26, 2))
         a = self.page()
         a.say("hi")
-        t.wait("to c1> half a line")
+        t.wait_screen([gone, back, "c1: hi", "to nobody yet> half a line"], (26, 3))
         t.press("Enter")
+        t.wait("to c1>")
+        t.press("Up", "Enter")
         self.assertEqual(a.hear(), "half a line")
+        t.wait_screen(
+            [
+                gone,
+                back,
+                "c1: hi",
+                "to nobody yet> half a line",
+                "the line was for nobody, so nothing was sent; Up brings it back",
+                "to c1> half a line",
+                "to c1>",
+            ],
+            (7, 6),
+        )
+
+    def restart(self, t):
+        self.worker.stop(signal.SIGKILL)
+        t.wait("The worker is gone")
+        self.worker.start()
+        t.wait("The worker is back")
+
+    def test_a_line_is_not_for_the_next_worker_s_client(self):
+        a = self.page()
+        t = self.console()
+        a.say("it's me")
+        t.wait("to c1>")
+        t.type("for the fir")
+        t.wait("for the fir")
+        self.restart(t)
+        b = self.page()
+        b.say("I am c1, too")
+        t.wait("I am c1, too")
+        self.answer(t, "st")
+        t.wait(lambda: t.screen()[-1] == "to c1>")
+        self.assertEqual(
+            t.screen()[-3:],
+            [
+                "to nobody yet> for the first",
+                "the line was for nobody, so nothing was sent; Up brings it back",
+                "to c1>",
+            ],
+        )
+        self.answer(t, "for the second")
+        self.assertEqual(b.hear(), "for the second")
+
+    def test_whom_to_chose_goes_with_the_worker(self):
+        self.page()
+        t = self.console("--channel", prompt="test")
+        self.answer(t, "/to c1")
+        t.wait("to c1>")
+        t.type("for one")
+        t.wait("for one")
+        self.restart(t)
+        b = self.page()
+        t.wait("to nobody yet> for one")
+        t.press("Enter")
+        t.wait(lambda: t.screen()[-1] == "to test>")
+        self.assertEqual(t.screen()[-2], "the line was for nobody, so nothing was sent; Up brings it back")
+        self.answer(t, "for all")
+        self.assertEqual(b.hear(), "for all")
+        # a line for the channel is for the next one's, too
+        t.type("for a")
+        t.wait("to test> for a")
+        self.worker.stop(signal.SIGKILL)
+        t.wait(lambda: len([line for line in t.screen() if "is gone" in line]) == 2)
+        self.worker.start()
+        t.wait(lambda: len([line for line in t.screen() if "is back" in line]) == 2)
+        c = self.page()
+        self.answer(t, "ll")
+        self.assertEqual(c.hear(), "for all")
 
     def test_one_client_that_closes(self):
         a = self.page()

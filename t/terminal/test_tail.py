@@ -109,6 +109,13 @@ class Tail(unittest.TestCase):
             f"{CLOCK} -  test c2 4501",
         ])
 
+    def test_an_event_of_a_newer_worker(self):
+        events = [event("join\\u001b", "c1", ',"user":"alice"')]
+        self.tail(events).wait_screen([f"{CLOCK} *  test c1 (alice) join\\x1b"])
+        t = self.tail(events, arguments=("--json", "test"))
+        members = f'"event":"join\\u001b","client":"c1","user":"alice","time":{TIME}'
+        t.wait(lambda: "".join(t.screen()) == f'{{"direction":"event","channel":"test",{members}}}')
+
     def test_what_a_browser_sends_does_not_drive_the_terminal(self):
         t = self.tail([
             said("c1", "\\u001b[2Jgone\\u009b7m\\\\"), said("\\u001b[31mc2", "x", "\\u001b]0;title\\u0007"),

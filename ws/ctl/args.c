@@ -70,7 +70,9 @@ static bool takes(const struct ctl *ctl, const char *arg)
 
 static const char *behind_unknown(const struct ctl *ctl)
 {
-    return takes(ctl, "MESSAGE") ? "; put -- before a message that begins with '-'" : "";
+    return takes(ctl, "MESSAGE") ? "; put -- before a message that begins with '-'"
+           : takes(ctl, "CMD")   ? "; put -- before the command"
+                                 : "";
 }
 
 /* "--name", "--name=value", "--name value": *at stands on it, and on the last word used afterwards. */

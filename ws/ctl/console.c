@@ -59,11 +59,15 @@ static void plain_prompt(struct console *c)
 
 /* ---- what browsers send ---- */
 
-/* Whoever speaks is answered next; but not in the middle of a line that was begun for another. */
+static bool is_begun(const struct console *c)
+{
+    return c->edit && edit_begun(c->edit);
+}
+
+/* Whoever speaks is answered next; but a line that was begun stays for whom it was, be it for nobody. */
 static void note_speaker(struct console *c, const char *client)
 {
-    bool begun = c->edit && edit_begun(c->edit) && c->speaker[0];
-    snprintf(begun ? c->behind : c->speaker, CONSOLE_NAME_BYTES, "%s", client);
+    snprintf(is_begun(c) ? c->behind : c->speaker, CONSOLE_NAME_BYTES, "%s", client);
 }
 
 static void show(struct console *c, const struct wspush_message *m)
@@ -104,6 +108,14 @@ static int show_backlog(struct console *c)
     return CTL_CLOSED;
 }
 
+/* The next worker's c42 is somebody else. */
+static void forget_clients(struct console *c)
+{
+    c->stranded = c->stranded || (is_begun(c) && console_whom(c) != c->target);
+    c->lost_one = true;
+    c->speaker[0] = c->behind[0] = c->chosen[0] = '\0';
+}
+
 /* What a failed or finished wait means for the console. */
 static int wait_ended(struct console *c, enum wspush_result result)
 {
@@ -113,8 +125,8 @@ static int wait_ended(struct console *c, enum wspush_result result)
         if (!c->away)
             console_say(c, "The worker is gone; looking for it on ", wspush_path(c->waiter),
                         c->edit ? " (Ctrl-D ends)" : " (Ctrl-C ends)");
-        c->away = c->lost_one = true;
-        c->speaker[0] = c->behind[0] = c->chosen[0] = '\0';
+        c->away = true;
+        forget_clients(c);
         return GOING_ON;
     case WSPUSH_CLOSED: console_say(c, "", c->target, " is closed"); return CTL_CLOSED;
     default: console_make_room(c); return ctl_fail(c->ctl, c->waiter, result);
@@ -162,7 +174,7 @@ static int end_of_input(struct console *c)
     if (c->typed.len)
         answer_plain(c, c->typed.data, c->typed.len);
     leave_prompt(c);
-    return CTL_DONE;
+    return c->keyboard ? CTL_DONE : c->failed;
 }
 
 static int read_typed(struct console *c)
@@ -173,12 +185,14 @@ static int read_typed(struct console *c)
         return GOING_ON;
     if (n <= 0)
         return end_of_input(c);
+    size_t seen = c->typed.len;
     c->typed.len += (size_t)n;
     const uint8_t *end;
-    while (c->typed.len && (end = memchr(c->typed.data, '\n', c->typed.len)) != NULL) {
+    while (seen < c->typed.len && (end = memchr(c->typed.data + seen, '\n', c->typed.len - seen)) != NULL) {
         size_t len = (size_t)(end - c->typed.data);
         answer_plain(c, c->typed.data, len);
         buf_consume(&c->typed, len + 1);
+        seen = 0;
     }
     return GOING_ON;
 }
@@ -239,8 +253,9 @@ const struct ctl_verb verb_console = {
     .more =
         "What is typed goes to the client that spoke last, which the prompt names, and which does not "
         "change\n"
-        "under a line that was begun. Ctrl-C drops the line, Ctrl-D on an empty one ends the console. Lines\n"
-        "that begin with a slash are its own commands; /help lists them:\n"
+        "under a line that was begun; one begun for nobody, or before the worker went, is sent to nobody.\n"
+        "Ctrl-C drops the line, Ctrl-D on an empty one ends the console. Lines that begin with a slash are\n"
+        "its own commands; /help lists them:\n"
         "\n"
         "/to c42 answers that client from now on, /to alone who spoke last; /close c42 closes its "
         "connection;\n"
@@ -250,7 +265,8 @@ const struct ctl_verb verb_console = {
         "which are kept in wspush/console_history of $XDG_STATE_HOME, or ~/.local/state.\n"
         "\n"
         "It works on a pipe too: each line of stdin is an answer, one that begins with a slash too, and the\n"
-        "end of input ends it. With --json messages are JSON lines and there is no prompt.\n",
+        "end of input ends it, with the exit status of the last line that could not be sent. With --json\n"
+        "messages are JSON lines and there is no prompt.\n",
     .example = "wsctl console test",
     .options = options,
     .run = run_console,

@@ -28,6 +28,8 @@ struct console {
     bool keyboard;                    /* stdin is a terminal */
     bool prompted;                    /* plain lines: the cursor stands behind a prompt */
     bool lost_one;                    /* the speaker closed; nobody has spoken since */
+    bool stranded;                    /* whom the line was begun for went with the worker: it is for nobody */
+    int failed;                       /* the exit status of the last line that could not be sent, or 0 */
     bool away;                        /* the worker is */
 };
 

@@ -8,11 +8,13 @@
 
 static bool to_channel(const struct console *c)
 {
-    return !c->chosen[0] && ctl_given(c->ctl, "channel");
+    return !c->stranded && !c->chosen[0] && ctl_given(c->ctl, "channel");
 }
 
 const char *console_whom(const struct console *c)
 {
+    if (c->stranded)
+        return "";
     return c->chosen[0] ? c->chosen : to_channel(c) ? c->target : c->speaker;
 }
 
@@ -35,7 +37,7 @@ static void sent_to(struct console *c, const char *whom, int64_t recipients)
 static void send_failed(struct console *c, enum wspush_result result, const struct wspush_sent *sent)
 {
     console_make_room(c);
-    ctl_fail(c->ctl, c->ctl->handle, result);
+    c->failed = ctl_fail(c->ctl, c->ctl->handle, result);
     if (sent->published == WSPUSH_PUBLISH_UNKNOWN)
         fprintf(stderr, "It may have been sent all the same; it was not sent again.\n");
 }
@@ -80,6 +82,17 @@ static void answer_client(struct console *c, const char *client, const void *lin
         sent_to(c, client, -1);
 }
 
+static void say_nobody(struct console *c)
+{
+    if (c->stranded || c->behind[0])
+        console_say(c, "the line was for nobody, so nothing was sent; Up brings it back", "", "");
+    else
+        console_say(c,
+                    c->lost_one ? "nobody has spoken since, so nothing was sent; --channel sends to all of "
+                                : "nobody has spoken yet, so nothing was sent; --channel sends to all of ",
+                    c->target, "");
+}
+
 void console_answer(struct console *c, const void *line, size_t len)
 {
     const char *whom = console_whom(c);
@@ -88,8 +101,5 @@ void console_answer(struct console *c, const void *line, size_t len)
     else if (*whom)
         answer_client(c, whom, line, len);
     else
-        console_say(c,
-                    c->lost_one ? "nobody has spoken since, so nothing was sent; --channel sends to all of "
-                                : "nobody has spoken yet, so nothing was sent; --channel sends to all of ",
-                    c->target, "");
+        say_nobody(c);
 }

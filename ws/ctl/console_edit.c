@@ -18,12 +18,23 @@ static void set_prompt(struct console *c)
     edit_prompt(c->edit, prompt);
 }
 
+/* No line is begun: the next one is for who spoke meanwhile. */
+static void begin_anew(struct console *c)
+{
+    if (c->behind[0])
+        memcpy(c->speaker, c->behind, sizeof c->speaker);
+    c->behind[0] = '\0';
+    c->stranded = false;
+}
+
 static void interrupted(struct console *c)
 {
-    if (edit_begun(c->edit))
+    if (edit_begun(c->edit)) {
         edit_drop(c->edit);
-    else
+        begin_anew(c);
+    } else {
         console_say(c, "Ctrl-D ends", "", "");
+    }
 }
 
 static void take_signals(struct console *c)
@@ -46,6 +57,12 @@ static void take_signals(struct console *c)
 static enum edit_turn turn(void *arg)
 {
     struct console *c = arg;
+    if (!edit_begun(c->edit) && (c->behind[0] || c->stranded)) {
+        /* erased: the prompt is seen before the next key */
+        begin_anew(c);
+        set_prompt(c);
+        return EDIT_AGAIN;
+    }
     bool key = console_wait(c);
     take_signals(c);
     set_prompt(c);
@@ -63,9 +80,7 @@ static void take_line(struct console *c, const char *line, size_t len)
         else
             console_answer(c, line + (line[0] == '/'), len - (line[0] == '/'));
     }
-    if (c->behind[0])
-        memcpy(c->speaker, c->behind, sizeof c->speaker);
-    c->behind[0] = '\0';
+    begin_anew(c);
 }
 
 static void remember(void *arg, const char *line)
@@ -75,7 +90,7 @@ static void remember(void *arg, const char *line)
 
 static int open_signals(void)
 {
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGTSTP, SIGCONT};
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP, SIGCONT};
     sigset_t set;
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)

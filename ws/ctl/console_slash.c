@@ -99,12 +99,18 @@ static const struct slash commands[] = {
 
 void console_slash(struct console *c, const char *line)
 {
+    static const char blanks[] = " \t";
     char word[32];
-    size_t len = strcspn(line + 1, " \t");
-    const char *arg = line + 1 + len;
-    arg += strspn(arg, " \t");
+    char arg[64];
+    size_t len = strcspn(line + 1, blanks);
+    const char *behind = line + 1 + len;
+    behind += strspn(behind, blanks);
+    size_t arg_len = strlen(behind);
+    while (arg_len && strchr(blanks, behind[arg_len - 1]))
+        arg_len--;
     console_make_room(c);
     snprintf(word, sizeof word, "%.*s", (int)len, line + 1);
+    snprintf(arg, sizeof arg, "%.*s", (int)arg_len, behind);
     for (const struct slash *s = commands; s->name; s++) {
         if (strcmp(s->name, word) != 0)
             continue;

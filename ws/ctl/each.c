@@ -76,6 +76,8 @@ static int read_options(struct each *e)
         return CTL_USAGE;
     if (e->ctl->arg_count == 0)
         return ctl_usage(e->ctl, "a command is missing: wsctl each %s -- CMD ...", e->target);
+    if (e->timeout_ms == 0)
+        return ctl_usage(e->ctl, "--timeout 0 leaves a command no time");
     e->command = e->ctl->args;
     e->command[e->ctl->arg_count] = NULL; /* argv's other words follow */
     e->path = find_program(e->command[0]);
@@ -89,6 +91,8 @@ static int run_each(struct ctl *ctl)
     struct each e = {.ctl = ctl, .target = ctl_target(ctl), .parallel = PARALLEL, .left = UINT64_MAX};
     if (!e.target)
         return CTL_USAGE;
+    if (ctl->literal_from < 0)
+        return ctl_usage(ctl, "an INBOX is missing before --: wsctl each INBOX -- %s ...", e.target);
     e.held.end = &e.held.first;
     e.running.end = &e.running.first;
     e.status = read_options(&e);
@@ -124,17 +128,19 @@ const struct ctl_verb verb_each = {
         "(may be empty), WSPUSH_TYPE (text or binary), and WSPUSH_SOCKET for a wsctl of its own.\n"
         "\n"
         "Its stdout goes back to that client as one message of at most 1 MiB, without the last newline of a\n"
-        "text; what is not UTF-8 goes as binary, to the byte. No output, or just a newline: no answer.\n"
+        "text; what is not UTF-8 goes as binary, to the byte. No output, or just a newline: no answer. "
+        "What\n"
+        "is left in the background may go on, but what it says later than 0.2 s after CMD's end is lost.\n"
         "\n"
         "Of one client one command runs at a time, so its answers come in its order. One that takes too\n"
         "long, or says more, gets SIGTERM, two seconds later SIGKILL, its children too. These and those "
         "that\n"
         "die of a signal answer nothing. Whatever is not exit status 0 is a line on stderr.\n"
         "\n"
-        "A message is handed out once: taken by a wsctl each that is killed, it is gone. SIGINT or SIGTERM\n"
-        "ends it when the running commands have ended, within 10 s; a second one at once. A worker that "
-        "goes\n"
-        "away is waited for.\n",
+        "As long as CMD can't be started, it is tried again, and messages stay in the inbox. A message is\n"
+        "handed out once: taken by a wsctl each that is killed, it is gone. SIGINT or SIGTERM ends it when\n"
+        "the running commands have ended, within 10 s; a second one at once. A worker that goes away is\n"
+        "waited for.\n",
     .example = "wsctl each test -- tr a-z A-Z",
     .options = options,
     .run = run_each,

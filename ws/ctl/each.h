@@ -28,6 +28,8 @@ struct each {
     int64_t timeout_ms;
     int64_t stop_at; /* monotonic ms: commands still running are ended; 0: not asked to stop */
     int64_t retry_at;
+    int64_t start_at; /* a command could not be started: not before this, and nothing is taken; 0: it could */
+    int64_t say_at;   /* when the next one may be complained of */
     int signal_fd;
     int status; /* the exit status, when nothing is left to do */
     bool asking;

@@ -21,6 +21,7 @@
 enum {
     LOOK_MS = 1000,
     RETRY_MS = 300,
+    SAY_AGAIN_MS = 60000,
     TURN_MS = 50, /* while a command is near its time limit */
     STOP_MS = 10000,
     HELD_MAX = 64,
@@ -43,6 +44,15 @@ static struct run *take_out(struct runs *runs, struct run **at)
         runs->end = at;
     runs->count--;
     return r;
+}
+
+static void put_back(struct runs *runs, struct run **at, struct run *r)
+{
+    r->next = *at;
+    *at = r;
+    if (!r->next)
+        runs->end = &r->next;
+    runs->count++;
 }
 
 /* ---- taking messages ---- */
@@ -92,7 +102,7 @@ static void wait_failed(struct each *e, enum wspush_result result)
 
 static bool may_take(const struct each *e)
 {
-    return e->left && e->running.count < e->parallel && e->held.count < HELD_MAX;
+    return e->left && !e->start_at && e->running.count < e->parallel && e->held.count < HELD_MAX;
 }
 
 static void ask(struct each *e)
@@ -118,12 +128,13 @@ static void hold(struct each *e, const struct wspush_message *m)
         run_free(r);
         return;
     }
-    if (m->lost)
-        fprintf(stderr, "wsctl: %lld before this one were dropped, the inbox was full\n", (long long)m->lost);
     snprintf(r->client, sizeof r->client, "%s", m->client);
     snprintf(r->channel, sizeof r->channel, "%s", m->channel);
     r->binary = m->binary;
     r->in = r->out = -1;
+    if (m->lost && !e->ctl->quiet)
+        each_say(r, "%lld before this one were dropped, the inbox of %s was full", (long long)m->lost,
+                 e->target);
     add(&e->held, r);
 }
 
@@ -154,34 +165,52 @@ static bool is_running(const struct each *e, const char *client)
     return false;
 }
 
-/* Takes the run, which it puts among the running ones if that is what it does. */
-static void start(struct each *e, struct run *take_r)
+/* For want of processes or files, or while the program is replaced: it is tried again. */
+static void say_not_started(struct each *e, const struct run *r, int error)
+{
+    int64_t now = clock_mono_ms();
+    e->start_at = now + RETRY_MS;
+    if (now < e->say_at)
+        return;
+    e->say_at = now + SAY_AGAIN_MS;
+    each_say(r, "can't run %s: %s; it is tried again, and no more is taken meanwhile", e->command[0],
+             strerror(error));
+}
+
+/* Takes the run, which it puts among the running ones if that is what it does. False: it can't be started
+ * now, and stays the caller's. */
+static bool start(struct each *e, struct run *take_r)
 {
     bool closes = take_r->payload.len == 0 && e->close_on_empty;
     if (closes && !take_r->orphan)
         each_close(e->ctl, take_r);
     if (closes) {
         run_free(take_r);
-        return;
+        return true;
     }
     each_set_environment(e->ctl, take_r);
     int error = run_start(take_r, e->path, e->command, e->timeout_ms);
-    if (error == 0) {
+    if (error == 0)
         add(&e->running, take_r);
-        return;
-    }
-    each_say(take_r, "can't run %s: %s", e->command[0], strerror(error));
-    run_free(take_r);
+    else
+        say_not_started(e, take_r, error);
+    return error == 0;
 }
 
 static void start_held(struct each *e)
 {
     struct run **at = &e->held.first;
-    while (*at && e->running.count < e->parallel) {
-        if (is_running(e, (*at)->client))
+    if (clock_mono_ms() < e->start_at)
+        return;
+    e->start_at = 0;
+    while (*at && !e->start_at && e->running.count < e->parallel) {
+        if (is_running(e, (*at)->client)) {
             at = &(*at)->next;
-        else
-            start(e, take_out(&e->held, at));
+            continue;
+        }
+        struct run *r = take_out(&e->held, at);
+        if (!start(e, r))
+            put_back(&e->held, at, r);
     }
 }
 
@@ -235,7 +264,9 @@ static int poll_ms(const struct each *e)
         at = soonest(at, r->killed ? now + TURN_MS : r->deadline);
     if (e->absence.away && may_take(e))
         at = soonest(at, e->retry_at);
-    if (e->stop_at && e->running.count)
+    if (e->start_at)
+        at = soonest(at, e->start_at);
+    if (e->stop_at && (e->running.count || e->held.count))
         at = soonest(at, e->stop_at > now ? e->stop_at : now + TURN_MS);
     return at > now ? (int)(at - now) : 0;
 }

@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 
-enum { KILL_AFTER_MS = 2000, READ_CHUNK = 64 * 1024 };
+enum { KILL_AFTER_MS = 2000, GRACE_MS = 200, READ_CHUNK = 64 * 1024 };
 
 static void close_fd(int *fd)
 {
@@ -117,6 +117,10 @@ static void look_for_end(struct run *r)
     if (r->exited || waitid(P_PID, (id_t)r->pid, &end, WEXITED | WNOHANG | WNOWAIT) < 0 || end.si_pid == 0)
         return;
     r->exited = true;
+    /* what it said is all in the pipe; whoever still holds the other end may have a word, but is no command
+     */
+    if (!r->failure)
+        r->deadline = clock_mono_ms() + GRACE_MS;
     r->wait_status = end.si_code == CLD_EXITED ? end.si_status << 8 : end.si_status;
 }
 
@@ -149,6 +153,8 @@ void run_turn(struct run *r, const struct pollfd p[2])
         return;
     if (r->failure)
         kill_group(r);
+    else if (r->exited)
+        close_fd(&r->out);
     else
         run_end(r, "took too long");
 }

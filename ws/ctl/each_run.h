@@ -30,7 +30,7 @@ struct run {
     int in;    /* -1: closed */
     int out;
     int wait_status;     /* once it has exited */
-    int64_t deadline;    /* monotonic ms: when it is told to end, and then killed */
+    int64_t deadline;    /* monotonic ms: when it is told to end, and then killed, or heard no more */
     const char *failure; /* why it was told to end, or NULL */
 };
 
@@ -40,7 +40,7 @@ int run_start(struct run *r, const char *path, char *const *argv, int64_t timeou
 void run_polled(const struct run *r, struct pollfd p[2]);
 /* Does what can be done, after poll() or a child's end. */
 void run_turn(struct run *r, const struct pollfd p[2]);
-/* Whether the command has ended and said all. */
+/* Whether the command has ended and said all; what its children say is waited for a moment only. */
 bool run_over(const struct run *r);
 /* Tells it to end: SIGTERM, and SIGKILL two seconds later. `why` must live as long as the run. */
 void run_end(struct run *r, const char *why);

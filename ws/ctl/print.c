@@ -91,13 +91,14 @@ void print_message(const struct ctl *ctl, const struct wspush_message *m)
     putchar('\n');
 }
 
-void print_flush(void)
+bool print_flush(void)
 {
     static int failed;
     if (fflush(stdout) != 0 && !failed)
         failed = errno;
     if (failed)
         errno = failed;
+    return !failed;
 }
 
 /* Bytes of the first character of a text that is not empty; *columns is what a terminal gives to it. */

@@ -27,8 +27,8 @@ void print_message(const struct ctl *ctl, const struct wspush_message *m);
 void print_message_json(struct buf *out, const struct wspush_message *m);
 /* Writes and empties a buffer, and ends the line. */
 void print_line(FILE *file, struct buf *line);
-/* Flushes stdout. If a write to it ever failed, errno says afterwards why the first one did. */
-void print_flush(void);
+/* Flushes stdout. False if a write to it ever failed; errno says afterwards why the first one did. */
+bool print_flush(void);
 /* Columns that a terminal gives to the text. */
 size_t print_width(const char *text);
 /* How many bytes of the text fit into so many columns: whole characters. */

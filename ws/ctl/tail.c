@@ -180,6 +180,8 @@ static int show(struct tail *t, const struct wspush_event *e)
     if (is_repeated(t, e))
         return GOING_ON;
     tail_line(t->ctl, e);
+    if (ferror(stdout))
+        return CTL_ERROR;
     return t->counted && --t->left == 0 ? CTL_DONE : GOING_ON;
 }
 
@@ -189,7 +191,8 @@ static int listen_once(struct tail *t)
     struct wspush_event e;
     enum wspush_result result = wspush_event(t->watcher, 0, &e);
     if (result == WSPUSH_TIMEOUT) {
-        print_flush();
+        if (!print_flush())
+            return CTL_ERROR; /* wsctl's end says why */
         result = wspush_event(t->watcher, time_left(t), &e);
     }
     switch (result) {
@@ -243,15 +246,16 @@ const struct ctl_verb verb_tail = {
     .name = "tail",
     .args = "[CHANNEL ...]",
     .help = "print what goes by: pushed, sent by browsers, who comes and goes",
-    .more = "Without CHANNEL everything is shown. @in:test is only what browsers send there, @events:test "
-            "only who\n"
-            "comes and goes.\n\n"
+    .more = "Without CHANNEL all channels are shown. @in:test is only what browsers send there, @events:test "
+            "only\n"
+            "who comes and goes.\n\n"
             "A line has the time, -> for what is pushed, <- for what a browser sent, + and - for one that "
             "came and\n"
             "left, the channel, the client and its user, and the message or the close code. It is cut to the "
             "width\n"
-            "of a terminal. What is sent to one client, or to @all, is not shown. Inboxes keep what they "
-            "have.\n\n"
+            "of a terminal. What does not go to a channel is not shown: to @all, @user:, @match: and single "
+            "clients.\n"
+            "Inboxes keep what they have.\n\n"
             "A worker that goes is looked for. One that drops wsctl, because its output is read too slowly, "
             "ends\n"
             "it: wsctl says so and exits 7.\n",

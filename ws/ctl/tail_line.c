@@ -14,16 +14,14 @@
 
 enum { HEX_BYTES = 16, COLUMNS = 80, PARTS_MAX = 8 };
 
-enum direction { OUT, IN, OPENED, CLOSED, UNREAD, DIRECTIONS };
+enum direction { OUT, IN, OPENED, CLOSED, HAPPENED, UNREAD, DIRECTIONS };
 
 static const struct {
     const char *mark;
     const char *name;
-} directions[DIRECTIONS] = {[OUT] = {"->", "out"},
-                            [IN] = {"<-", "in"},
-                            [OPENED] = {"+ ", "open"},
-                            [CLOSED] = {"- ", "close"},
-                            [UNREAD] = {"? ", "unknown"}};
+} directions[DIRECTIONS] = {
+    [OUT] = {"->", "out"},      [IN] = {"<-", "in"},          [OPENED] = {"+ ", "open"},
+    [CLOSED] = {"- ", "close"}, [HAPPENED] = {"* ", "event"}, [UNREAD] = {"? ", "unknown"}};
 
 /* An event, read. */
 struct sight {
@@ -35,6 +33,7 @@ struct sight {
     int64_t code; /* CLOSED */
     bool binary;
     struct buf payload; /* OUT, IN: the text, or the first HEX_BYTES of what is binary; UNREAD: the line */
+    struct buf event;   /* its name; HAPPENED: one that a newer worker has */
     size_t len;         /* of all of it */
 };
 
@@ -43,6 +42,7 @@ static void sight_fini(struct sight *s)
     buf_fini(&s->client);
     buf_fini(&s->user);
     buf_fini(&s->payload);
+    buf_fini(&s->event);
 }
 
 /* ---- reading ---- */
@@ -69,13 +69,19 @@ static void read_text(struct buf *to, const struct flat_member *m)
     buf_add(to, m->text, m->len);
 }
 
+static void read_happening(struct sight *s, const struct flat_member *m)
+{
+    read_text(&s->event, m);
+    s->direction = strcmp(m->text, "open") == 0 ? OPENED : strcmp(m->text, "close") == 0 ? CLOSED : HAPPENED;
+}
+
 static void read_member(void *arg, const struct flat_member *m)
 {
     struct sight *s = arg;
     bool text = m->kind == FLAT_TEXT;
     bool number = m->kind == FLAT_NUMBER;
     if (text && strcmp(m->name, "event") == 0) {
-        s->direction = strcmp(m->text, "open") == 0 ? OPENED : CLOSED;
+        read_happening(s, m);
     } else if (text && strcmp(m->name, "client") == 0) {
         read_text(&s->client, m);
     } else if (text && strcmp(m->name, "user") == 0) {
@@ -167,8 +173,10 @@ static void add_payload(struct parts *parts, const struct sight *s)
         add_text(parts, PRINT_PLAIN, code);
         return;
     }
-    add_text(parts, PRINT_PLAIN, ": ");
-    if (s->binary)
+    add_text(parts, PRINT_PLAIN, s->direction == HAPPENED ? " " : ": ");
+    if (s->direction == HAPPENED)
+        add_buf(parts, PRINT_PLAIN, &s->event);
+    else if (s->binary)
         add_hex(parts, s);
     else
         add_buf(parts, PRINT_PLAIN, &s->payload);
