@@ -27,18 +27,6 @@ void log_set_level(enum log_level level)
     atomic_store(&max_level, (int)level);
 }
 
-/* C1 controls (U+0080 to U+009F), line separators, and what turns the direction of text: U+061C, U+200E,
- * U+200F, U+2028 to U+202E, U+2066 to U+2069. */
-static bool drives_display(const uint8_t *p, size_t n)
-{
-    if (n == 2)
-        return (p[0] == 0xc2 && p[1] < 0xa0) || (p[0] == 0xd8 && p[1] == 0x9c);
-    if (n != 3 || p[0] != 0xe2)
-        return false;
-    return (p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xa8 && p[2] <= 0xae))) ||
-           (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9);
-}
-
 const char *log_escape(char *out, size_t cap, const void *bytes, size_t len)
 {
     const uint8_t *p = bytes;
@@ -46,7 +34,7 @@ const char *log_escape(char *out, size_t cap, const void *bytes, size_t len)
     for (size_t i = 0; i < len;) {
         size_t n = utf8_char_len(p + i, len - i);
         bool plain =
-            n > 1 ? !drives_display(p + i, n) : n == 1 && p[i] >= 0x20 && p[i] != 0x7f && p[i] != '\\';
+            n > 1 ? !utf8_drives_display(p + i, n) : n == 1 && p[i] >= 0x20 && p[i] != 0x7f && p[i] != '\\';
         size_t need = plain ? n : 4;
         if (at + need + 4 > cap) {
             memcpy(out + at, "...", 4);

@@ -135,3 +135,13 @@ size_t utf8_char_len(const uint8_t *bytes, size_t len)
     }
     return 0;
 }
+
+bool utf8_drives_display(const uint8_t *p, size_t len)
+{
+    if (len == 2)
+        return (p[0] == 0xc2 && p[1] < 0xa0) || (p[0] == 0xd8 && p[1] == 0x9c);
+    if (len != 3 || p[0] != 0xe2)
+        return false;
+    return (p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xa8 && p[2] <= 0xae))) ||
+           (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9);
+}

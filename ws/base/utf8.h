@@ -26,5 +26,9 @@ static inline bool utf8_whole(const struct utf8 *state)
 ptrdiff_t utf8_check(const void *bytes, size_t len);
 /* The length of the well-formed character at `bytes`, 1 to 4, or 0 if there is none. */
 size_t utf8_char_len(const uint8_t *bytes, size_t len);
+/* Whether the well-formed character of `len` bytes, 2 to 4, may drive what shows it: C1 controls (U+0080 to
+ * U+009F), line separators, and what turns the direction of text (U+061C, U+200E, U+200F, U+2028 to U+202E,
+ * U+2066 to U+2069). */
+bool utf8_drives_display(const uint8_t *bytes, size_t len);
 
 #endif

@@ -59,7 +59,8 @@ enum wspush_result wspush_list(struct wspush *h, const char *target, size_t *row
 enum wspush_result wspush_refused(struct wspush *h, int64_t count, size_t *rows)
 {
     char digits[24];
-    struct arg args[] = {arg_text("WS.REFUSED"), arg_text("COUNT"), arg_number(digits, count)};
+    struct arg args[] = {arg_text("WS.REFUSED"), arg_text("COUNT"),
+                         arg_number(digits, count > 0 ? count : 0)};
     return call_for_rows(h, "WS.REFUSED", args, 3, rows);
 }
 

@@ -13,6 +13,8 @@
 
 enum { DEADLINE_MS = 4000, REPLY_LIMIT = 64 * 1024 * 1024, KEEP_OUT = 256 * 1024 };
 
+static const int64_t time_max_ms = INT64_C(10) * 365 * 24 * 3600 * 1000; /* the worker's bound */
+
 struct wspush *wspush_open(const char *path)
 {
     struct wspush *h = calloc(1, sizeof *h);
@@ -53,7 +55,7 @@ void wspush_disconnect(struct wspush *h)
 
 void wspush_set_deadline(struct wspush *h, int64_t ms)
 {
-    h->deadline_ms = ms > 0 ? ms : DEADLINE_MS;
+    h->deadline_ms = ms > 0 ? call_clamp(ms) : DEADLINE_MS;
 }
 
 void wspush_set_idle(struct wspush *h, int64_t ms)
@@ -153,6 +155,11 @@ void call_add(struct wspush *h, const struct arg *args, size_t count)
     }
 }
 
+int64_t call_clamp(int64_t ms)
+{
+    return ms < time_max_ms ? ms : time_max_ms;
+}
+
 int64_t call_until(const struct wspush *h, int64_t wait_ms)
 {
     return clock_mono_ms() + h->deadline_ms + wait_ms;
@@ -195,7 +202,7 @@ enum wspush_result call_judge(struct wspush *h)
         enum wspush_result result;
     } words[] = {{"NOPERM", WSPUSH_NOPERM},   {"NOAUTH", WSPUSH_NOPERM},   {"NOTARGET", WSPUSH_NOTARGET},
                  {"BADNAME", WSPUSH_BADNAME}, {"BADUTF8", WSPUSH_BADUTF8}, {"TOOBIG", WSPUSH_TOOBIG},
-                 {"TIMEOUT", WSPUSH_TIMEOUT}, {"BUSY", WSPUSH_BUSY}};
+                 {"BUSY", WSPUSH_BUSY}};
     if (!reply_is(h->reply, REDIS_REPLY_ERROR))
         return WSPUSH_OK;
     size_t len = strcspn(h->reply->str, " ");

@@ -32,6 +32,7 @@ struct wspush {
     size_t reply_bytes;   /* of the reply that is being read */
     size_t reply_entries; /* array elements announced in it */
     int64_t reply_began;  /* when its first byte came, 0: not yet */
+    int64_t looked;       /* when link_try did, last */
 
     redisReply *reply;   /* the last one; what calls hand out points into it */
     size_t rows;         /* of a reply that consists of them */
@@ -75,7 +76,8 @@ enum wspush_result link_reply(struct wspush *h, int64_t until);
 /* What nobody asked for: h->reply is the next one, or PENDING at `until` (-1: never), with one look at least.
  * A reply that has begun may take as long as a call, counted from now. */
 enum wspush_result link_listen(struct wspush *h, int64_t until);
-/* One look without waiting: as link_reply, or PENDING. */
+/* One look without waiting: as link_reply, or PENDING. A reply that has begun by `until` may take as long as
+ * a call, of which the time that passes between two looks counts as a second at most. */
 enum wspush_result link_try(struct wspush *h, int64_t until);
 
 /* ---- call.c ---- */
@@ -102,6 +104,8 @@ enum wspush_result call_judge(struct wspush *h);
 /* BADREPLY: the worker's reply has not the shape that this verb's has. */
 enum wspush_result call_odd_reply(struct wspush *h, const char *verb);
 int64_t call_until(const struct wspush *h, int64_t wait_ms);
+/* `ms`, but no longer than the worker takes for a time: so it may be added to others. */
+int64_t call_clamp(int64_t ms);
 
 /* ---- subscribe.c ---- */
 

@@ -56,6 +56,7 @@ enum wspush_result wspush_wait_begin(struct wspush *h, const char *target, int64
     char digits[24];
     struct arg args[4] = {arg_text("WS.WAIT"), arg_text(target)};
     size_t n = 2;
+    timeout_ms = call_clamp(timeout_ms);
     if (timeout_ms >= 0) {
         args[n++] = arg_text("TIMEOUT");
         args[n++] = arg_number(digits, timeout_ms);

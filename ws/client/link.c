@@ -14,7 +14,7 @@
 
 #include "base/clock.h"
 
-enum { READ_CHUNK = 64 * 1024 };
+enum { READ_CHUNK = 64 * 1024, BETWEEN_LOOKS_MS = 1000 };
 
 static enum wspush_result connect_failed(struct wspush *h, int error)
 {
@@ -116,6 +116,11 @@ static enum wspush_result read_some(struct wspush *h)
     return call_fail(h, WSPUSH_NOWORKER, "the worker on %s closed the connection", h->path);
 }
 
+static enum wspush_result no_answer(struct wspush *h)
+{
+    return call_fail(h, WSPUSH_NOANSWER, "the worker on %s does not answer", h->path);
+}
+
 /* When to give up: a reply that has begun may not take longer than a call. */
 static int64_t give_up(const struct wspush *h, int64_t until)
 {
@@ -135,7 +140,7 @@ static enum wspush_result turn(struct wspush *h, int64_t until, bool wait)
     int64_t left = until < 0 ? -1 : until - clock_mono_ms();
     if (until >= 0 && left <= 0) {
         if (h->late)
-            return call_fail(h, WSPUSH_NOANSWER, "the worker on %s does not answer", h->path);
+            return no_answer(h);
         h->late = true;
         left = 0;
     }
@@ -165,11 +170,42 @@ enum wspush_result link_flush(struct wspush *h, int64_t until)
     return WSPUSH_OK;
 }
 
+/* What the worker has written by now is read before we say that it is late. A reply that begins with it is
+ * not: its time is counted from here. */
+static enum wspush_result last_looks(struct wspush *h)
+{
+    bool had_begun = h->reply_began != 0;
+    enum wspush_result result;
+    size_t before;
+    do {
+        before = h->reply_bytes;
+        result = read_some(h);
+        if (result == WSPUSH_OK)
+            result = parse_next(h);
+    } while (result == WSPUSH_PENDING && h->reply_bytes > before);
+    return result == WSPUSH_PENDING && (had_begun || !h->reply_began) ? no_answer(h) : result;
+}
+
+/* That a reply takes long because nobody reads it is not the worker's fault. */
+static void forgive_pause(struct wspush *h, int64_t now)
+{
+    int64_t since = h->looked > h->reply_began ? h->looked : h->reply_began;
+    if (h->reply_began && now - since > BETWEEN_LOOKS_MS)
+        h->reply_began += now - since - BETWEEN_LOOKS_MS;
+    h->looked = now;
+}
+
 enum wspush_result link_try(struct wspush *h, int64_t until)
 {
+    int64_t now = clock_mono_ms();
+    forgive_pause(h, now);
+    if (h->reply_began)
+        until = h->reply_began + h->deadline_ms;
     enum wspush_result result = parse_next(h);
-    if (result == WSPUSH_PENDING) {
-        result = turn(h, give_up(h, until), false);
+    if (result == WSPUSH_PENDING && until >= 0 && now >= until) {
+        result = last_looks(h);
+    } else if (result == WSPUSH_PENDING) {
+        result = read_some(h);
         if (result == WSPUSH_OK)
             result = parse_next(h);
     }

@@ -110,10 +110,15 @@ enum wspush_result parse_next(struct wspush *h)
         const char *fault = unfinished_fault(h);
         return fault ? bad_reply(h, fault) : WSPUSH_PENDING;
     }
+    size_t rest = h->reader->len - h->reader->pos;
+    if (h->reply_bytes - rest > h->reply_limit) {
+        freeReplyObject(reply);
+        return bad_reply(h, "too many bytes");
+    }
     if (h->reply)
         freeReplyObject(h->reply);
     h->reply = reply;
-    h->reply_bytes = h->reader->len - h->reader->pos;
+    h->reply_bytes = rest;
     h->reply_entries = 0;
     h->reply_began = h->reply_bytes ? clock_mono_ms() : 0;
     return WSPUSH_OK;

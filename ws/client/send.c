@@ -20,7 +20,7 @@ static int64_t wait_ms_of(const struct wspush_send_options *o)
 {
     if (o->wait_for == WSPUSH_WAIT_NONE)
         return 0;
-    return o->timeout_ms > 0 ? o->timeout_ms : WAIT_DEFAULT_MS;
+    return o->timeout_ms > 0 ? call_clamp(o->timeout_ms) : WAIT_DEFAULT_MS;
 }
 
 static void add_command(struct wspush *h, const char *target, struct arg payload,
@@ -38,7 +38,7 @@ static void add_command(struct wspush *h, const char *target, struct arg payload
     }
     if (o->wait_for != WSPUSH_WAIT_NONE && o->timeout_ms > 0) {
         args[n++] = arg_text("TIMEOUT");
-        args[n++] = arg_number(digits, o->timeout_ms);
+        args[n++] = arg_number(digits, call_clamp(o->timeout_ms));
     }
     call_add(h, args, n);
 }
@@ -90,12 +90,19 @@ static void read_failures(const redisReply *list, struct wspush_failure *to)
     }
 }
 
+/* Published it is, whatever the receipt looks like; but without one nobody knows who has it. */
+static enum wspush_result no_receipt(struct wspush *h)
+{
+    link_close(h);
+    return call_fail(h, WSPUSH_BADREPLY, "the worker on %s sent the message and gave no receipt", h->path);
+}
+
 static enum wspush_result read_receipt(struct wspush *h, struct wspush_sent *sent)
 {
     const redisReply *outcomes = element(h->reply, 2, REDIS_REPLY_ARRAY);
     const redisReply *failures = element(h->reply, 3, REDIS_REPLY_ARRAY);
     if (!outcomes || !failures)
-        return WSPUSH_OK;
+        return no_receipt(h);
     size_t outcome_count = outcomes->elements / 2;
     size_t outcome_bytes = outcome_count * sizeof(struct wspush_outcome);
     buf_clear(&h->receipts);
@@ -120,7 +127,7 @@ static bool error_leaves_open(const redisReply *error)
            strncmp(error->str, "STORE", 5) == 0;
 }
 
-static enum wspush_result read_sent(struct wspush *h, struct wspush_sent *sent)
+static enum wspush_result read_sent(struct wspush *h, bool receipt, struct wspush_sent *sent)
 {
     h->error[0] = '\0';
     enum wspush_result result = call_judge(h);
@@ -140,7 +147,7 @@ static enum wspush_result read_sent(struct wspush *h, struct wspush_sent *sent)
     sent->recipients = recipients->integer;
     if (id)
         memcpy(sent->id, id->str, id->len + 1);
-    return read_receipt(h, sent);
+    return receipt ? read_receipt(h, sent) : WSPUSH_OK;
 }
 
 /* The conversation is over: all from number `from` on share its result. */
@@ -161,6 +168,7 @@ enum wspush_result wspush_send_flush(struct wspush *h, wspush_sent_fn *each, voi
     const struct queued *queue = (const void *)h->queue.data;
     size_t count = h->queue.len / sizeof *queue;
     int64_t wait_ms = 0;
+    h->error[0] = '\0';
     for (size_t i = 0; i < count; i++)
         wait_ms += queue[i].wait_ms;
     int64_t until = call_until(h, wait_ms);
@@ -171,7 +179,7 @@ enum wspush_result wspush_send_flush(struct wspush *h, wspush_sent_fn *each, voi
         if (ended != WSPUSH_OK)
             break;
         struct wspush_sent sent = {0};
-        enum wspush_result result = read_sent(h, &sent);
+        enum wspush_result result = read_sent(h, queue[answered].wait_ms > 0, &sent);
         if (result == WSPUSH_BADREPLY)
             ended = result;
         if (each)

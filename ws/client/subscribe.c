@@ -134,7 +134,7 @@ static enum wspush_result next_reply(struct wspush *h, int64_t until)
 
 enum wspush_result wspush_event(struct wspush *h, int64_t timeout_ms, struct wspush_event *event)
 {
-    int64_t until = timeout_ms < 0 ? -1 : clock_mono_ms() + timeout_ms;
+    int64_t until = timeout_ms < 0 ? -1 : clock_mono_ms() + call_clamp(timeout_ms);
     if (!h->watched)
         return call_fail(h, WSPUSH_ERROR, "this handle has no subscription");
     call_reset(h);

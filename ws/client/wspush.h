@@ -16,6 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define WSPUSH_DEFAULT_SOCKET "/run/wspush/control.sock"
 
 enum wspush_result {
@@ -111,11 +115,12 @@ enum wspush_result wspush_send(struct wspush *h, const char *target, const void 
                                const struct wspush_send_options *options, struct wspush_sent *sent);
 
 /* Many messages in one go. wspush_send_queue() copies a message behind those queued before and sends nothing
- * yet: OK, BADUTF8 or NOMEM. wspush_send_flush() sends them all and calls `each` (may be NULL) once for each,
- * in order, with its number (from 0), its result and what wspush_send() would have filled in, valid during
- * that call. Returns OK when the worker answered every one, be it with a refusal; else why the conversation
- * ended: `each` had this result for all that were not answered. On the handle `each` may ask wspush_error()
- * only. Any other call than these two drops the queue. */
+ * yet: OK, BADUTF8, NOMEM, or ERROR on a handle that waits or watches. wspush_send_flush() sends them all and
+ * calls `each` (may be NULL) once for each, in order, with its number (from 0), its result and what
+ * wspush_send() would have filled in, valid during that call. Returns OK when the worker answered every one,
+ * be it with a refusal; else why the conversation ended: `each` had this result for all that were not
+ * answered. On the handle `each` may ask wspush_error() only. Any other call than these two drops the queue.
+ */
 typedef void wspush_sent_fn(void *arg, size_t number, enum wspush_result result,
                             const struct wspush_sent *sent);
 enum wspush_result wspush_send_queue(struct wspush *h, const char *target, const void *payload, size_t len,
@@ -241,5 +246,9 @@ enum wspush_result wspush_note_refusal(struct wspush *h, const struct wspush_ref
  * conf/nginx judges, too. `variables` are texts "NAME=value", NULL behind the last: environ, or the envp of
  * an FCGX_Request. */
 bool wspush_is_websocket(char *const *variables);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

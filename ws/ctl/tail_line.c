@@ -266,7 +266,7 @@ static void print_json(const struct sight *s, const struct wspush_event *e)
         json_string(&line, e->payload, e->len);
         buf_addc(&line, '}');
     } else {
-        buf_adds(&line, object + 1);
+        json_copy(&line, object + 1, e->len - (size_t)(object + 1 - (const char *)e->payload));
     }
     print_line(stdout, &line);
 }

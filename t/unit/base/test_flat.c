@@ -66,6 +66,8 @@ START_TEST(escapes)
     expect("{\"a\":\"\\ude00x\"}", "a=T:\ufffdx;");
     expect("{\"a\":\"\\ud83d\\ud83d\\ude00\"}", "a=T:\ufffd\U0001F600;");
     expect("{\"a\":\"\\ud83d\\n\"}", "a=T:\ufffd\n;");
+    expect("{\"a\":\"\\ud83d\\u0041\"}", "a=T:\ufffdA;");
+    expect("{\"a\":\"\\ud83d\\ue000\"}", "a=T:\ufffd\ue000;");
     expect("{\"\\u0061\":1}", "a=N:1;");
     struct buf out = {0};
     ck_assert(reads("{\"a\":\"x\\u0000y\"}", 16, &out));

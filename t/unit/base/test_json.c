@@ -29,6 +29,28 @@ START_TEST(strings)
 }
 END_TEST
 
+/* A browser's text goes to an operator's terminal: there U+009B begins a control sequence. */
+START_TEST(what_drives_a_display_is_escaped)
+{
+    expect_string("\xc2\x80\xc2\x85\xc2\x9b\xc2\x9f\xc2\xa0", 10, "\"\\u0080\\u0085\\u009b\\u009f\xc2\xa0\"");
+    expect_string("\xd8\x9b\xd8\x9c", 4, "\"\xd8\x9b\\u061c\"");
+    expect_string("\xe2\x80\x8d\xe2\x80\x8e\xe2\x80\xa8\xe2\x80\xae\xe2\x80\xaf", 15,
+                  "\"\xe2\x80\x8d\\u200e\\u2028\\u202e\xe2\x80\xaf\"");
+    expect_string("\xe2\x81\xa6\xe2\x81\xa9\xe2\x81\xaa", 9, "\"\\u2066\\u2069\xe2\x81\xaa\"");
+}
+END_TEST
+
+START_TEST(a_copy_is_as_it_was_but_for_that)
+{
+    static const char json[] = "{\"a\":\"\\n\\\\ \xc2\x9b caf\xc3\xa9 \xe2\x80\xae \x7f\",\"b\":[1, null]}\n";
+    struct buf b = {0};
+    json_copy(&b, json, sizeof json - 1);
+    ck_assert_str_eq(buf_str(&b),
+                     "{\"a\":\"\\n\\\\ \\u009b caf\xc3\xa9 \\u202e \\u007f\",\"b\":[1, null]}\n");
+    buf_fini(&b);
+}
+END_TEST
+
 START_TEST(bad_bytes_become_the_replacement_character)
 {
     expect_string("a\xff"
@@ -61,10 +83,16 @@ static bool read_back(struct buf *json, struct buf *out)
             if (known) {
                 c = (unsigned char)into[known - from];
                 p++;
-            } else if (end - p < 5 || sscanf(p, "u%4x", &c) != 1 || c > 0x7f) {
+            } else if (end - p < 5 || sscanf(p, "u%4x", &c) != 1) {
                 return false;
             } else {
                 p += 5;
+            }
+            if (c > 0x7ff)
+                buf_addc(out, (char)(0xe0 | c >> 12));
+            if (c > 0x7f) {
+                buf_addc(out, (char)(c > 0x7ff ? 0x80 | (c >> 6 & 0x3f) : 0xc0 | c >> 6));
+                c = 0x80 | (c & 0x3f);
             }
         }
         buf_addc(out, (char)c);
@@ -120,6 +148,8 @@ int main(void)
     Suite *s = suite_create("json");
     TCase *tc = tcase_create("json");
     tcase_add_test(tc, strings);
+    tcase_add_test(tc, what_drives_a_display_is_escaped);
+    tcase_add_test(tc, a_copy_is_as_it_was_but_for_that);
     tcase_add_test(tc, bad_bytes_become_the_replacement_character);
     tcase_add_test(tc, any_text_reads_back_as_it_was);
     tcase_add_test(tc, base64);

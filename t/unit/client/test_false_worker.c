@@ -110,6 +110,20 @@ START_TEST(over_the_limit)
 }
 END_TEST
 
+START_TEST(over_a_small_limit)
+{
+    static const struct step script[] = {READS, SAYS("$11\r\n12345678901\r\n"), HUSHES, DONE};
+    const char *text = NULL;
+    size_t len = 0;
+    standin_start(&server, script);
+    h = wspush_open(server.path);
+    wspush_set_reply_limit(h, 10);
+    ck_assert_int_eq(wspush_info(h, NULL, &text, &len), WSPUSH_BADREPLY);
+    wspush_free(h);
+    standin_stop(&server, NULL);
+}
+END_TEST
+
 /* Many small strings, each within the limit, all together not. */
 START_TEST(sum_over_the_limit)
 {
@@ -240,6 +254,7 @@ int main(void)
     tcase_add_loop_test(tc, false_answer, 0, 8);
     tcase_add_test(tc, endless_line);
     tcase_add_test(tc, over_the_limit);
+    tcase_add_test(tc, over_a_small_limit);
     tcase_add_test(tc, sum_over_the_limit);
     tcase_add_loop_test(tc, half_a_message, 0, 2);
     tcase_add_test(tc, nobody_accepts);

@@ -175,6 +175,63 @@ START_TEST(wait_in_a_poll_loop)
 }
 END_TEST
 
+/* Who does other things in the middle of a message has it all the same: the pause was not the worker's. */
+START_TEST(a_pause_of_ours_loses_nothing)
+{
+    static const struct step script[] = {READS,
+                                         SAYS("*6\r\n$2\r\nc4\r\n$1\r\nx\r\n$4\r\ntext\r\n"),
+                                         SAYS_BULK(1000000),
+                                         SAYS(":1\r\n:0\r\n"),
+                                         HUSHES,
+                                         DONE};
+    struct wspush_message m;
+    enum wspush_result result;
+    begin(script);
+    wspush_set_deadline(h, 1500);
+    ck_assert_int_eq(wspush_wait_begin(h, "x", 100), WSPUSH_OK);
+    ck_assert(standin_readable(wspush_fd(h), 5000));
+    if (_i == 0)
+        ck_assert_int_eq(wspush_wait_take(h, &m), WSPUSH_PENDING);
+    usleep(2500000);
+    while ((result = wspush_wait_take(h, &m)) == WSPUSH_PENDING)
+        ck_assert(standin_readable(wspush_fd(h), 5000));
+    ck_assert_msg(result == WSPUSH_OK, "%s (%s)", wspush_result_name(result), wspush_error(h));
+    ck_assert_uint_eq(m.len, 1000000);
+    end("[WS.WAIT|x|TIMEOUT|100]");
+}
+END_TEST
+
+/* But a worker that says half a message and no more is given up, however seldom we look. */
+START_TEST(half_a_message_in_a_poll_loop)
+{
+    static const struct step script[] = {READS, SAYS("*6\r\n$2\r\nc4\r\n"), HUSHES, DONE};
+    struct wspush_message m;
+    enum wspush_result result;
+    int looks = 0;
+    begin(script);
+    wspush_set_deadline(h, 1500);
+    ck_assert_int_eq(wspush_wait_begin(h, "x", -1), WSPUSH_OK);
+    while ((result = wspush_wait_take(h, &m)) == WSPUSH_PENDING && looks++ < 5)
+        usleep(_i ? 1200000 : 400000);
+    ck_assert_int_eq(result, WSPUSH_NOANSWER);
+    end(NULL);
+}
+END_TEST
+
+START_TEST(times_that_are_too_long)
+{
+    static const struct step script[] = {READS, SAYS(MESSAGE), READS, SAYS("*0\r\n"), DONE};
+    struct wspush_message m;
+    size_t count = 9;
+    begin(script);
+    wspush_set_deadline(h, INT64_MAX);
+    ck_assert_int_eq(wspush_wait(h, "x", INT64_MAX, &m), WSPUSH_OK);
+    check_message(&m);
+    ck_assert_int_eq(wspush_refused(h, -1, &count), WSPUSH_OK);
+    end("[WS.WAIT|x|TIMEOUT|315360000000][WS.REFUSED|COUNT|0]");
+}
+END_TEST
+
 START_TEST(disconnect_gives_a_wait_up)
 {
     static const struct step script[] = {READS, HUSHES, HANGS_UP, READS, SAYS("+PONG\r\n"), DONE};
@@ -297,6 +354,9 @@ int main(void)
     tcase_add_loop_test(tc, not_a_message, 0, 7);
     tcase_add_test(tc, answers_of_the_other);
     tcase_add_test(tc, wait_in_a_poll_loop);
+    tcase_add_loop_test(tc, a_pause_of_ours_loses_nothing, 0, 2);
+    tcase_add_loop_test(tc, half_a_message_in_a_poll_loop, 0, 2);
+    tcase_add_test(tc, times_that_are_too_long);
     tcase_add_test(tc, disconnect_gives_a_wait_up);
     tcase_add_test(tc, numbers);
     tcase_add_test(tc, rows);
