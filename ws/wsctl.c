@@ -22,7 +22,7 @@ static int run_help(struct ctl *ctl)
         return CTL_USAGE;
     const struct ctl_verb *verb = name ? ctl_find_verb(name) : NULL;
     if (name && !verb)
-        return ctl_usage(ctl, "there is no command '%s'", name);
+        return ctl_no_verb(ctl, name);
     if (verb)
         ctl_help_verb(verb);
     else

@@ -22,6 +22,18 @@ static void answer(FCGX_Request *r, const char *status, const char *text)
     FCGX_FPrintF(r->out, "Status: %s\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n%s\n", status, text);
 }
 
+/* What we tell the one who posts: whose fault it is, and whether posting again may help. */
+static const char *status_of(enum wspush_result result, const struct wspush_sent *sent)
+{
+    switch (result) {
+    case WSPUSH_BADUTF8: return "400 Bad Request";
+    case WSPUSH_TOOBIG: return "413 Content Too Large";
+    case WSPUSH_BADNAME: /* our channel, our socket: what is posted can't mend them */
+    case WSPUSH_NOPERM: return "500 Internal Server Error";
+    default: return sent->published == WSPUSH_NOT_PUBLISHED ? "503 Service Unavailable" : "502 Bad Gateway";
+    }
+}
+
 static void push(FCGX_Request *r, struct wspush *h, const char *channel)
 {
     static char message[MESSAGE_MAX + 1];
@@ -36,12 +48,11 @@ static void push(FCGX_Request *r, struct wspush *h, const char *channel)
     snprintf(text, sizeof text, "sent to %lld", (long long)sent.recipients);
     if (result == WSPUSH_OK)
         answer(r, "200 OK", text);
-    else if (result == WSPUSH_BADUTF8)
-        answer(r, "400 Bad Request", wspush_error(h));
-    else if (sent.published == WSPUSH_NOT_PUBLISHED)
-        answer(r, "503 Service Unavailable", "not sent; try again");
     else
-        answer(r, "502 Bad Gateway", "it may have been sent");
+        answer(r, status_of(result, &sent),
+               sent.published != WSPUSH_NOT_PUBLISHED                ? "it may have been sent"
+               : result == WSPUSH_BADUTF8 || result == WSPUSH_TOOBIG ? wspush_error(h)
+                                                                     : "not sent");
 }
 
 int main(int argc, char **argv)

@@ -240,7 +240,7 @@ def header():
     text = (TOP / "ws/client/wspush.h").read_text()
     yield "", re.match(r"/\*(.*?)\*/", text, re.S)[1], []
     title, comment, declarations = "", "", []
-    lines = iter(text[text.index("struct wspush;") : text.rindex("#endif")].split("\n"))
+    lines = iter(text[text.index("struct wspush;") : text.rindex("#ifdef __cplusplus")].split("\n"))
     for line in lines:
         heading = re.match(r"/\* -+ (.*) -+ \*/$", line)
         if (not line or line.startswith("/*")) and (comment or declarations):

@@ -13,6 +13,8 @@ from pages import until
 FILE = "/usr/share/bash-completion/completions/wsctl"
 LOADER = "/usr/share/bash-completion/bash_completion"
 HOSTILE = "chat/x$(id)"  # what a browser may call a channel
+OPTION = "--all"  # and what wsctl would read as something else
+BRACKETS = "sq[a]b"
 
 
 def offered(line, before=""):
@@ -112,16 +114,26 @@ def named_client(user):
 
 
 def check_live(suite):
-    urls = [f"wss://{HOST}/{channel}/" for channel in ("chat/room1", "chat/room2", "chat/room2", HOSTILE)]
+    urls = [f"wss://{HOST}/{channel}/" for channel in ("chat/room1", "chat/room2", "chat/room2", HOSTILE, OPTION, BRACKETS)]
     with suite.browser.open(urls), named_client("dora"):
         clients = run("wsctl list --quiet").split()
         quoted = HOSTILE.replace("$(id)", r"\$\(id\)")
-        suite.check("completion: live channels, quoted", expect, "wsctl send ", "chat/room1", "chat/room2", quoted)
+        square = BRACKETS.replace("[", r"\[").replace("]", r"\]")
+        suite.check("completion: live channels, quoted, and none that is an option", expect, "wsctl send ", "chat/room1",
+                    "chat/room2", quoted, square)
+        suite.check("completion: all of them behind --", expect, "wsctl send -- ", "chat/room1", "chat/room2", quoted, square,
+                    OPTION)
+        suite.check("completion: a channel with brackets", expect, "wsctl send s", square)
+        suite.check("completion: no target behind --all", expect, "wsctl send --all ")
+        suite.check("completion: nor behind --client", expect, "wsctl send --client c1 ")
+        suite.check("completion: nor behind --client=", expect, "wsctl send --client=c1 ")
         suite.check("completion: those that begin so, behind an option with a value", expect, "wsctl send --count 3 chat/r",
                     "chat/room1", "chat/room2")
         suite.check("completion: inboxes", expect, "wsctl wait -t 5 chat/room1", "chat/room1")
         suite.check("completion: any number of channels", expect, "wsctl tail other chat/r", "chat/room1", "chat/room2")
-        suite.check("completion: and no targets among them", expect, "wsctl tail @")
+        suite.check("completion: what a channel's clients send", expect, "wsctl tail @in:chat/r", "chat/room1", "chat/room2")
+        suite.check("completion: how they come and go, and no targets", expect, "wsctl tail @e", f"@events:{OPTION}",
+                    "@events:chat/room1", "@events:chat/room2", f"@events:{quoted}", f"@events:{square}")
         suite.check("completion: behind an @", expect, "wsctl send @", "@all", "@user:dora",
                     *(f"@client:{client}" for client in clients))
         suite.check("completion: behind @user:", expect, "wsctl send @user:d", "dora")

@@ -94,7 +94,8 @@ static bool listens(void *arg)
 static void begin_fastcgi(void)
 {
     static char path[128];
-    site = site_start(&(struct site_options){.server = "location = /notify {\n"
+    site = site_start(&(struct site_options){.config = "message_limit = 60000\n",
+                                             .server = "location = /notify {\n"
                                                        "    include /etc/nginx/fastcgi_params;\n"
                                                        "    fastcgi_pass unix:@DIR@/notify.sock;\n"
                                                        "    add_header X-Wspush-Ws $wspush_ws always;\n"
@@ -126,7 +127,8 @@ START_TEST(push_from_fastcgi)
     char *large = calloc(1, 65537);
     memset(large, 'x', 65537);
     expect_answer("POST", large, 65537, 413, "65536 bytes at most");
-    expect_answer("POST", large, 65536, 200, "sent to 2\n");
+    expect_answer("POST", large, 60001, 413, "TOOBIG");
+    expect_answer("POST", large, 60000, 200, "sent to 2\n");
     free(large);
     wsclient_free(a);
     wsclient_free(b);

@@ -612,6 +612,17 @@ START_TEST(send_until_ponged)
 }
 END_TEST
 
+/* The worker's word is what counts: who is not in the outcomes was not reached. */
+START_TEST(receipt_that_is_short)
+{
+    struct false_worker *worker = begin_false("*4\r\n:2\r\n$3\r\n1-9\r\n*2\r\n$6\r\nponged\r\n:1\r\n*0\r\n");
+    expect_begins(RUN("send", "--wait=ponged", "test", "x"), 1, "delivered 1 of 2 in ");
+    false_worker_answer(worker, "*2\r\n:2\r\n$3\r\n1-9\r\n");
+    expect(RUN("send", "--wait=ponged", "test", "x"), 3, "", "gave no receipt");
+    end_false(worker);
+}
+END_TEST
+
 START_TEST(send_dry)
 {
     begin(NULL);
@@ -629,6 +640,8 @@ START_TEST(send_dry)
     expect(RUN("send", "--dry-run", "tset", "x"), 0, "would reach 0 clients; nothing was sent\n",
            "no client on 'tset'");
     expect(RUN("send", "--dry-run", "--strict", "-q", "tset"), 1, "", NULL);
+    expect(RUN("send", "--dry-run", "test", "a", "b"), 2, "", "'b' is one argument too many");
+    expect(RUN("send", "--dry-run", "test", "--file", "/nowhere"), 2, "", "can't open /nowhere");
     wsclient_expect_silence(a, 0);
     expect(RUN("send", "-q", "--all", "the end"), 0, "", NULL);
     wsclient_expect_text(a, "the end");
@@ -797,6 +810,68 @@ START_TEST(lines_to_three)
 }
 END_TEST
 
+/* One that reads nothing holds the others up for 3 s, 1.5 s, ...: -t is not for that. */
+START_TEST(lines_past_a_stuck_client)
+{
+    struct buf input = {0};
+    char line[200];
+    begin("out_slow = 8m\nout_limit = 16m\n");
+    struct wsclient *stuck = visit("/test/");
+    while (input.len < 1200000)
+        buf_add(&input, line, (size_t)sprintf(line, "%0150zu\n", input.len));
+    int64_t began = clock_mono_ms();
+    expect_begins(RUN_WITH((const char *)input.data, input.len, "send", "--lines", "-t", "8", "test"), 0, "");
+    int64_t took = clock_mono_ms() - began;
+    ck_assert_msg(took > 2500 && took < 13000, "took %ld ms", (long)took);
+    buf_fini(&input);
+    wsclient_free(stuck);
+    end();
+}
+END_TEST
+
+static void expect_line(struct program *p, struct wsclient *c, const char *line)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%s\n", line);
+    type(p, text);
+    wsclient_expect_text(c, line);
+}
+
+/* It is for a worker that does not answer. */
+START_TEST(lines_to_a_worker_that_stops)
+{
+    struct program p;
+    begin(NULL);
+    struct wsclient *c = visit("/test/");
+    START(&p, "send", "--lines", "-t", "0.5", "test");
+    expect_line(&p, c, "one");
+    int64_t began = clock_mono_ms();
+    site_signal(site, SITE_WORKER, SIGSTOP);
+    type(&p, "two\n");
+    int status = finish(&p);
+    site_signal(site, SITE_WORKER, SIGCONT);
+    ck_assert_int_eq(status, 3);
+    ck_assert_int_lt(clock_mono_ms() - began, 10000);
+    ck_assert_ptr_nonnull(strstr(buf_str(&p.stderr_text), "At line 2: "));
+    forget(&p);
+    wsclient_free(c);
+    end();
+}
+END_TEST
+
+/* What failed is told line by line, and before the sum of it. */
+START_TEST(lines_with_receipts)
+{
+    begin(NULL);
+    struct wsclient *deaf = visit("/test/");
+    expect(RUN_WITH("a\nb\n", 4, "send", "--lines", "--wait=acked", "-v", "test"), 1, NULL,
+           "2 did not come through to every client.");
+    ck_assert_ptr_nonnull(strstr(out(), "line 1: c1 unsupported\nline 2: c1 unsupported\n2 lines sent"));
+    wsclient_free(deaf);
+    end();
+}
+END_TEST
+
 /* ---- wait, read, count, has ---- */
 
 START_TEST(inbox)
@@ -906,14 +981,6 @@ START_TEST(full_disk)
 END_TEST
 
 /* ---- a worker that is killed and comes back ---- */
-
-static void expect_line(struct program *p, struct wsclient *c, const char *line)
-{
-    char text[64];
-    snprintf(text, sizeof text, "%s\n", line);
-    type(p, text);
-    wsclient_expect_text(c, line);
-}
 
 START_TEST(worker_comes_back)
 {
@@ -1188,6 +1255,9 @@ START_TEST(terminal_is_not_driven)
     struct buf text = {0};
     begin(NULL);
     struct wsclient *c = visit("/test/");
+    ck_assert_int_eq(wsclient_send_text(c, "x\302\2331m\342\200\256"), 0);
+    run_on_terminal(&text, NULL, ARGS("wait", "--json", "test"));
+    ck_assert_ptr_nonnull(strstr(buf_str(&text), "\"x\\u009b1m\\u202e\""));
     ck_assert_int_eq(wsclient_send_text(c, "evil \033]0;title\007\n\302\233m \303\244"), 0);
     run_on_terminal(&text, NULL, ARGS("wait", "test"));
     ck_assert_str_eq(buf_str(&text), "evil \\x1b]0;title\\x07\\x0a\\xc2\\x9bm \303\244\r\n");
@@ -1304,6 +1374,9 @@ START_TEST(usage)
     expect(RUN("send", "test", "x", "--lines"), 2, "", "a MESSAGE and --lines");
     expect(RUN("send", "test", "x", "--file", "f"), 2, "", "a MESSAGE and --file");
     expect(RUN("send", "test", "x", "--wait=seen"), 2, "", "--wait=seen is not");
+    expect(RUN("send", "test", "x", "--wait="), 2, "", "--wait= needs a value: handed|ponged|acked");
+    expect(RUN("send", "--wait", "ponged", "test"), 2, "", "write --wait=ponged; or put --");
+    expect(RUN("send", "--wait", "test", "x", "-t", "0"), 2, "", "--timeout 0 leaves no time");
     static const char *const inboxes[] = {"wait", "read", "count", "has", "console"};
     for (size_t i = 0; i < sizeof inboxes / sizeof *inboxes; i++) {
         expect(RUN(inboxes[i], "@all"), 2, "", "@all has no inbox: an inbox belongs to a channel");
@@ -1317,7 +1390,8 @@ START_TEST(usage)
     expect(RUN("wait", "test", "-t", "soon"), 2, "", "'soon' is not a time");
     expect(RUN("ping", "x"), 2, "", "one argument too many");
     expect(RUN("--count", "3", "send"), 2, "", "there is no option --count");
-    expect(RUN("help", "sned"), 2, "", "there is no command 'sned'\n(wsctl help tells more)");
+    expect(RUN("help", "sned"), 2, "", "there is no command 'sned'; did you mean 'send'?\n(wsctl help tells");
+    expect(RUN("help", "xyzzy"), 2, "", "there is no command 'xyzzy'\n(wsctl help tells more)");
 }
 END_TEST
 
@@ -1382,7 +1456,11 @@ int main(void)
     tcase_add_test(tc, send_with_receipt);
     tcase_add_test(tc, receipt_with_failures);
     tcase_add_test(tc, send_until_ponged);
+    tcase_add_test(tc, receipt_that_is_short);
     tcase_add_test(tc, send_dry);
+    tcase_add_test(tc, lines_past_a_stuck_client);
+    tcase_add_test(tc, lines_to_a_worker_that_stops);
+    tcase_add_test(tc, lines_with_receipts);
     tcase_add_test(tc, inbox);
     tcase_add_test(tc, a_closed_client);
     tcase_add_test(tc, interrupted_wait);

@@ -202,7 +202,7 @@ enum wspush_result call_judge(struct wspush *h)
         enum wspush_result result;
     } words[] = {{"NOPERM", WSPUSH_NOPERM},   {"NOAUTH", WSPUSH_NOPERM},   {"NOTARGET", WSPUSH_NOTARGET},
                  {"BADNAME", WSPUSH_BADNAME}, {"BADUTF8", WSPUSH_BADUTF8}, {"TOOBIG", WSPUSH_TOOBIG},
-                 {"BUSY", WSPUSH_BUSY}};
+                 {"TIMEOUT", WSPUSH_TIMEOUT}, {"BUSY", WSPUSH_BUSY}};
     if (!reply_is(h->reply, REDIS_REPLY_ERROR))
         return WSPUSH_OK;
     size_t len = strcspn(h->reply->str, " ");

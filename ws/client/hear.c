@@ -29,6 +29,8 @@ static enum wspush_result read_message(struct wspush *h, struct wspush_message *
 {
     const redisReply *r = h->reply;
     enum wspush_result result = call_judge(h);
+    if (result == WSPUSH_TIMEOUT)
+        return WSPUSH_ERROR; /* an error of the worker's, not silence */
     if (result != WSPUSH_OK)
         return result;
     if (reply_is(r, REDIS_REPLY_NIL))

@@ -26,7 +26,7 @@ enum wspush_result {
     WSPUSH_OK,
     WSPUSH_EMPTY,    /* wspush_read: no message is waiting */
     WSPUSH_PENDING,  /* wspush_wait_take: no answer yet */
-    WSPUSH_TIMEOUT,  /* the wait ended as told, without a message or an event */
+    WSPUSH_TIMEOUT,  /* the wait ended as told, with nothing; of a send: its store was slow */
     WSPUSH_CLOSED,   /* the client is gone and its messages ran out */
     WSPUSH_NOWORKER, /* nobody listens on the socket, or the connection broke */
     WSPUSH_NOANSWER, /* a worker that did not answer before the deadline */
@@ -152,6 +152,7 @@ enum wspush_result wspush_next(struct wspush *h, const char *target, struct wspu
 enum wspush_result wspush_read(struct wspush *h, const char *target, struct wspush_message *message);
 /* How many messages are waiting. */
 enum wspush_result wspush_count_messages(struct wspush *h, const char *target, int64_t *count);
+/* Whether a message is waiting. */
 enum wspush_result wspush_has_messages(struct wspush *h, const char *target, bool *has);
 
 /* wspush_wait() for a poll loop: begin sends the question; when wspush_fd() is readable, or once a second,
@@ -213,10 +214,12 @@ bool wspush_row_field(const struct wspush *h, size_t row, size_t index, const ch
                       struct wspush_value *value);
 /* The field called `name`; false, and kind WSPUSH_NONE, when the row has none. */
 bool wspush_row_get(const struct wspush *h, size_t row, const char *name, struct wspush_value *value);
+/* The element numbered `index` of a list, false behind the last one. */
 bool wspush_item(const struct wspush_value *list, size_t index, struct wspush_value *item);
 
 /* The worker's figures, `name:value` lines; `section` may be NULL. */
 enum wspush_result wspush_info(struct wspush *h, const char *section, const char **text, size_t *len);
+/* Whether a worker answers. */
 enum wspush_result wspush_ping(struct wspush *h);
 
 /* Asks every client to leave (close code 1001), spread over `ms`, and lets nobody in meanwhile; at most a

@@ -89,6 +89,8 @@ static int parse_long(struct ctl *ctl, int argc, char **argv, int *at)
         return ctl_usage(ctl, "there is no option --%.*s%s", (int)len, name, behind_unknown(ctl));
     if (row->takes == CTL_FLAG && value)
         return ctl_usage(ctl, "--%s takes no value", row->name);
+    if (row->takes == CTL_MAYBE && value && !*value)
+        return ctl_usage(ctl, "--%s= needs a value: %s", row->name, row->value);
     if (row->takes == CTL_VALUE && !value) {
         if (*at + 1 == argc)
             return ctl_usage(ctl, "--%s needs a value: %s", row->name, row->value);
@@ -117,15 +119,8 @@ static int parse_letters(struct ctl *ctl, int argc, char **argv, int *at)
     return CTL_DONE;
 }
 
-static int parse_word(struct ctl *ctl, char *word)
+int ctl_no_verb(const struct ctl *ctl, const char *word)
 {
-    if (ctl->verb) {
-        ctl->args[ctl->arg_count++] = word;
-        return CTL_DONE;
-    }
-    ctl->verb = ctl_find_verb(word);
-    if (ctl->verb)
-        return CTL_DONE;
     const char *nearest = NULL;
     for (const struct ctl_verb *const *v = ctl_verbs; *v; v++)
         if (ctl_distance(word, (*v)->name) <= 2 &&
@@ -134,6 +129,16 @@ static int parse_word(struct ctl *ctl, char *word)
     if (nearest)
         return ctl_usage(ctl, "there is no command '%s'; did you mean '%s'?", word, nearest);
     return ctl_usage(ctl, "there is no command '%s'", word);
+}
+
+static int parse_word(struct ctl *ctl, char *word)
+{
+    if (ctl->verb) {
+        ctl->args[ctl->arg_count++] = word;
+        return CTL_DONE;
+    }
+    ctl->verb = ctl_find_verb(word);
+    return ctl->verb ? CTL_DONE : ctl_no_verb(ctl, word);
 }
 
 int ctl_parse(struct ctl *ctl, int argc, char **argv)

@@ -14,7 +14,7 @@
 /* Exit status; `wsctl --help` shows them. */
 enum ctl_exit {
     CTL_DONE = 0,
-    CTL_NOTHING = 1,  /* nobody reached, nothing there, a receipt failed */
+    CTL_NOTHING = 1,  /* nobody reached, nothing there, or a receipt that failed */
     CTL_USAGE = 2,    /* of wsctl, or not a name */
     CTL_NOWORKER = 3, /* nobody, or nothing sensible, answers */
     CTL_TIMEOUT = 4,
@@ -82,6 +82,8 @@ const struct ctl_verb *ctl_find_verb(const char *name);
 
 /* ---- args.c ---- */
 
+/* CTL_USAGE, after saying that there is no such command, and which is spelled like it. */
+int ctl_no_verb(const struct ctl *ctl, const char *word);
 /* Sorts argv into command, options and arguments. 0, or CTL_USAGE after saying what is wrong. */
 int ctl_parse(struct ctl *ctl, int argc, char **argv);
 /* Whether an option of the command, or one that all have, was given, and its value ("" for a flag; NULL if

@@ -4,8 +4,8 @@
 #include <string.h>
 
 static const char exits[] =
-    "Exit status: 0 done, 1 nobody reached or nothing there, 2 usage, 3 no worker, 4 timeout,\n"
-    "5 closed, 6 no permission, 7 any other error.\n";
+    "Exit status: 0 done, 1 nobody reached, nothing there or not delivered to all (--wait), 2 usage,\n"
+    "3 no worker, 4 timeout, 5 closed, 6 no permission, 7 any other error.\n";
 
 static const char targets[] = "TARGET is a channel (test: the page /test/), @client:c42, @user:alice, "
                               "@match:room/* (channels), or @all.\n";

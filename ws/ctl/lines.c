@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "ctl/print.h"
+#include "ctl/receipt.h"
 
 enum {
     READ_CHUNK = 64 * 1024,
@@ -75,6 +76,16 @@ static int64_t next_patience(const struct lines *l, const struct wspush_sent *se
     return sent->outcome_count ? HANDED_WITHIN_MS : l->patience_ms;
 }
 
+/* What came of a line that --wait waited for. */
+static void note_receipt(struct lines *l, uint64_t line, const struct wspush_sent *sent)
+{
+    if (!receipt_failed(l->plan->options.wait_for, sent))
+        return;
+    l->failed++;
+    if (l->ctl->verbose && !l->ctl->json && !l->ctl->quiet)
+        receipt_print_failures(l->ctl, sent, line);
+}
+
 static void note(void *arg, size_t number, enum wspush_result result, const struct wspush_sent *sent)
 {
     struct lines *l = arg;
@@ -97,7 +108,7 @@ static void note(void *arg, size_t number, enum wspush_result result, const stru
     l->sent++;
     l->patience_ms = next_patience(l, sent);
     l->unreached += sent->recipients == 0;
-    l->failed += l->plan->options.wait_for != WSPUSH_WAIT_NONE && sent->failure_count > 0;
+    note_receipt(l, l->flushed + number + 1, sent);
     memcpy(l->id, sent->id, sizeof l->id);
 }
 
@@ -147,8 +158,7 @@ static int send_line(struct lines *l, const uint8_t *line, size_t len)
     bool pace = must_pace(l, len);
     if (pace && options.wait_for == WSPUSH_WAIT_NONE) {
         options.wait_for = WSPUSH_WAIT_HANDED;
-        if (options.timeout_ms == 0)
-            options.timeout_ms = l->patience_ms;
+        options.timeout_ms = l->patience_ms;
     }
     if (l->plan->interval_ms > 0)
         send_pace(l->plan, l->start, l->queued);
@@ -237,6 +247,7 @@ static void report(const struct lines *l)
     else if (l->sent)
         printf(", each to between %lld and %lld clients", (long long)l->fewest, (long long)l->most);
     printf("%s%s\n", l->id[0] ? ", last id " : "", l->id);
+    print_flush();
     if (l->unsent)
         fprintf(stderr, "%llu more %s read and surely not sent.\n", (unsigned long long)l->unsent,
                 l->unsent == 1 ? "was" : "were");
@@ -252,7 +263,8 @@ int lines_send(struct ctl *ctl, const struct send_plan *plan, int fd)
     if (result != WSPUSH_OK)
         return ctl_fail(ctl, ctl->handle, result);
     ctl_met(ctl, &l.absence);
-    wspush_set_deadline(ctl->handle, ANSWER_WITHIN_MS);
+    bool told = plan->options.wait_for == WSPUSH_WAIT_NONE && plan->options.timeout_ms > 0;
+    wspush_set_deadline(ctl->handle, told ? plan->options.timeout_ms : ANSWER_WITHIN_MS);
     int status = send_stream(&l, fd);
     buf_fini(&l.in);
     buf_fini(&l.batch);

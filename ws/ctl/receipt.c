@@ -44,9 +44,11 @@ static void print_outcome(const char *outcome)
     print_escaped(stdout, outcome, strlen(outcome));
 }
 
-static void print_failures(const struct ctl *ctl, const struct wspush_sent *sent)
+void receipt_print_failures(const struct ctl *ctl, const struct wspush_sent *sent, uint64_t line)
 {
     for (size_t i = 0; i < sent->failure_count; i++) {
+        if (line)
+            printf("line %llu: ", (unsigned long long)line);
         print_styled(ctl, stdout, PRINT_NAME, sent->failures[i].client);
         putchar(' ');
         print_outcome(sent->failures[i].outcome);
@@ -54,16 +56,27 @@ static void print_failures(const struct ctl *ctl, const struct wspush_sent *sent
     }
 }
 
+/* How many came to what was waited for. */
+static int64_t count_good(enum wspush_wait_for wait_for, const struct wspush_sent *sent)
+{
+    int64_t good = 0;
+    for (size_t i = 0; i < sent->outcome_count; i++)
+        if (strcmp(sent->outcomes[i].name, waits[index_of(wait_for)].word) == 0)
+            good += sent->outcomes[i].count;
+    return good;
+}
+
+bool receipt_failed(enum wspush_wait_for wait_for, const struct wspush_sent *sent)
+{
+    return wait_for != WSPUSH_WAIT_NONE && count_good(wait_for, sent) < sent->recipients;
+}
+
 void receipt_print(const struct ctl *ctl, enum wspush_wait_for wait_for, const struct wspush_sent *sent,
                    int64_t took_ms)
 {
     size_t wait = index_of(wait_for);
-    int64_t good = 0;
-    for (size_t i = 0; i < sent->outcome_count; i++)
-        if (strcmp(sent->outcomes[i].name, waits[wait].word) == 0)
-            good += sent->outcomes[i].count;
-    printf("%s %lld of %lld in %lld ms", waits[wait].done, (long long)good, (long long)sent->recipients,
-           (long long)took_ms);
+    printf("%s %lld of %lld in %lld ms", waits[wait].done, (long long)count_good(wait_for, sent),
+           (long long)sent->recipients, (long long)took_ms);
     for (size_t i = 0; i < sent->outcome_count; i++) {
         if (strcmp(sent->outcomes[i].name, waits[wait].word) == 0 || sent->outcomes[i].count == 0)
             continue;
@@ -74,7 +87,7 @@ void receipt_print(const struct ctl *ctl, enum wspush_wait_for wait_for, const s
         printf("; id %s", sent->id);
     putchar('\n');
     if (ctl->verbose)
-        print_failures(ctl, sent);
+        receipt_print_failures(ctl, sent, 0);
 }
 
 void receipt_add_json(struct buf *line, const struct wspush_sent *sent, int64_t took_ms)

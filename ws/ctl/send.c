@@ -163,7 +163,8 @@ static int send_all(struct ctl *ctl, const struct send_plan *plan, const struct 
             break;
         }
         print_sent(ctl, plan, &sent, clock_mono_ms() - began);
-        if (sent.failure_count || (sent.recipients == 0 && ctl_given(ctl, "strict")))
+        if (receipt_failed(plan->options.wait_for, &sent) ||
+            (sent.recipients == 0 && ctl_given(ctl, "strict")))
             status = CTL_NOTHING;
         if (sent.recipients == 0 && !told) {
             print_flush();
@@ -198,25 +199,32 @@ static int read_plan(struct ctl *ctl, struct send_plan *plan)
         return ctl_usage(ctl, "--count and --lines don't go together");
     if (ctl_given(ctl, "interval") && !count && !ctl_given(ctl, "lines"))
         return ctl_usage(ctl, "--interval is for --count or --lines");
+    if (ctl_given(ctl, "timeout") && timeout == 0)
+        return ctl_usage(ctl, "--timeout 0 leaves no time for an answer");
     plan->options.timeout_ms = timeout;
     if (timeout > 0 && plan->options.wait_for == WSPUSH_WAIT_NONE)
         wspush_set_deadline(ctl->handle, timeout);
     return CTL_DONE;
 }
 
-/* The message, or where it comes from: an argument other than "-" is the message itself. */
-static int run_source(struct ctl *ctl, const struct send_plan *plan)
+/* The message, where it is an argument: one other than "-". Else NULL: it comes from --file or stdin. */
+static int read_text(struct ctl *ctl, const char **text)
 {
-    struct buf message = {0};
     bool literal = ctl->literal_from <= 0;
-    const char *text = ctl_next(ctl);
-    if (text && !literal && strcmp(text, "-") == 0)
-        text = NULL;
+    *text = ctl_next(ctl);
+    if (*text && !literal && strcmp(*text, "-") == 0)
+        *text = NULL;
     if (ctl_no_more(ctl) != CTL_DONE)
         return CTL_USAGE;
-    if (text && (ctl_given(ctl, "file") || ctl_given(ctl, "lines")))
+    if (*text && (ctl_given(ctl, "file") || ctl_given(ctl, "lines")))
         return ctl_usage(ctl, "a MESSAGE and --%s don't go together",
                          ctl_given(ctl, "file") ? "file" : "lines");
+    return CTL_DONE;
+}
+
+static int run_source(struct ctl *ctl, const struct send_plan *plan, const char *text)
+{
+    struct buf message = {0};
     int fd = text ? STDIN_FILENO : open_source(ctl);
     if (fd < 0)
         return CTL_USAGE;
@@ -237,10 +245,15 @@ static int run_source(struct ctl *ctl, const struct send_plan *plan)
     return status;
 }
 
-/* Who would get it. The message is not looked at. */
+/* Who would get it. The message is not looked at; but a file that is to be sent must be there. */
 static int run_dry(struct ctl *ctl, const struct send_plan *plan)
 {
     size_t rows;
+    int fd = ctl_given(ctl, "file") ? open_source(ctl) : STDIN_FILENO;
+    if (fd < 0)
+        return CTL_USAGE;
+    if (fd != STDIN_FILENO)
+        close(fd);
     int status = ctl_list(ctl, plan->target, CTL_LIST_ALL, &rows);
     if (status != CTL_DONE)
         return status;
@@ -249,12 +262,25 @@ static int run_dry(struct ctl *ctl, const struct send_plan *plan)
     return rows == 0 && ctl_given(ctl, "strict") ? CTL_NOTHING : CTL_DONE;
 }
 
+/* `--wait ponged test`: who writes that means no channel "ponged". */
+static int check_word(const struct ctl *ctl, const struct send_plan *plan, bool literal)
+{
+    enum wspush_wait_for wait_for;
+    const char *word = ctl_value(ctl, "wait");
+    if (!word || *word || literal || receipt_parse(plan->target, &wait_for) < 0)
+        return CTL_DONE;
+    return ctl_usage(ctl, "write --wait=%s; or put -- before a channel of that name", plan->target);
+}
+
 static int run_send(struct ctl *ctl)
 {
+    bool literal = ctl->literal_from <= 0;
+    const char *text;
     struct send_plan plan = {.target = ctl_target(ctl)};
-    if (!plan.target || read_plan(ctl, &plan) != CTL_DONE)
+    if (!plan.target || check_word(ctl, &plan, literal) != CTL_DONE || read_plan(ctl, &plan) != CTL_DONE ||
+        read_text(ctl, &text) != CTL_DONE)
         return CTL_USAGE;
-    return ctl_given(ctl, "dry-run") ? run_dry(ctl, &plan) : run_source(ctl, &plan);
+    return ctl_given(ctl, "dry-run") ? run_dry(ctl, &plan) : run_source(ctl, &plan, text);
 }
 
 static const struct ctl_option options[] = {

@@ -72,6 +72,7 @@ START_TEST(read_message)
                                          READS, SAYS("$-1\r\n"),
                                          READS, SAYS("*1\r\n$6\r\nclosed\r\n"),
                                          READS, SAYS("-NOTARGET c9 never was\r\n"),
+                                         READS, SAYS("-TIMEOUT the store\r\n"),
                                          DONE};
     struct wspush_message m;
     begin(script);
@@ -82,6 +83,7 @@ START_TEST(read_message)
     ck_assert_int_eq(wspush_read(h, "@client:c4", &m), WSPUSH_CLOSED);
     ck_assert_int_eq(wspush_read(h, "@client:c9", &m), WSPUSH_NOTARGET);
     ck_assert_str_eq(wspush_error(h), "NOTARGET c9 never was");
+    ck_assert_int_eq(wspush_next(h, "test", &m), WSPUSH_ERROR);
     end(NULL);
 }
 END_TEST
