@@ -87,6 +87,7 @@ static const struct failure {
     {WSPUSH_NOWORKER, 503, "the worker is away"},
     {WSPUSH_NOANSWER, 503, "the worker does not answer"},
     {WSPUSH_BADREPLY, 503, "the worker's answer makes no sense"},
+    {WSPUSH_TIMEOUT, 503, "the worker's store does not answer"},
     {WSPUSH_BUSY, 503, "the worker is busy"},
     {WSPUSH_NOMEM, 503, "no memory for this message"},
     {WSPUSH_NOPERM, 403, "the worker does not let us publish here"},

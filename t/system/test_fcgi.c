@@ -519,7 +519,7 @@ START_TEST(the_workers_refusals_have_a_status)
         {"-BADNAME it is none\r\n", 400, "BADNAME"},
         {"-BADUTF8 at byte 0\r\n", 400, "BADUTF8"},
         {"-BUSY later\r\n", 503, "BUSY"},
-        {"-TIMEOUT the store\r\n", 503, "ERROR"},
+        {"-TIMEOUT the store\r\n", 503, "TIMEOUT"},
         {"-NOPERM not you\r\n", 403, "NOPERM"},
         {"-NOAUTH first\r\n", 403, "NOPERM"},
         {"-ENGINEDOWN redis\r\n", 503, "ERROR"},
