@@ -47,8 +47,8 @@ EXAMPLES := $(patsubst docs/examples/%.c,$(BUILD)/examples/%,$(wildcard docs/exa
 
 $(BUILD)/examples/libwspush.pc: ws/client/libwspush.pc.in VERSION
 	@mkdir -p $(@D)
-	$(Q)sed -e 's|@\(PREFIX\|libdir\)@|$(abspath $(BUILD))|' -e 's|@includedir@|$(abspath ws/client)|' \
-	    -e 's|@VERSION@|$(VERSION)|' $< >$@
+	$(Q)sed -e 's|@PREFIX@|$(abspath $(BUILD))|' -e 's|@libdir@|$(abspath $(BUILD))|' \
+	    -e 's|@includedir@|$(abspath ws/client)|' -e 's|@VERSION@|$(VERSION)|' $< >$@
 $(BUILD)/libwspush.so: $(BUILD)/libwspush.so.0
 	$(Q)ln -sfn $(<F) $@
 $(EXAMPLES): $(BUILD)/examples/%: docs/examples/%.c $(BUILD)/examples/libwspush.pc $(LIBRARY) $(BUILD)/libwspush.so
