@@ -98,7 +98,7 @@ static int hand_out(int timeout_ms)
 
 static void say(struct crowd *crowd, int number)
 {
-    char text[8];
+    char text[16];
     snprintf(text, sizeof text, "%d", number);
     crowd_say(crowd, text);
 }

@@ -123,7 +123,7 @@ class Tail(unittest.TestCase):
         ])
         screen = t.wait(lambda: t.screen() if len(t.screen()) == 5 else None)
         self.assertEqual(screen[1], f"{CLOCK} <- test \\x1b[31mc2 (\\x1b]0;title\\x07): x")
-        self.assertEqual(screen[0], f"{CLOCK} <- test c1: \\x1b[2Jgone\\xc2\\x9b7m\\x5c")
+        self.assertEqual(screen[0], f"{CLOCK} <- test c1: \\x1b[2Jgone\\xc2\\x9b7m\\\\")
         self.assertRegex(screen[2], r" \?  test: \\x1b\[2Jnot JSON$")
         self.assertRegex(screen[3], r" \?  test: \{\}$")
         self.assertRegex(screen[4], r" -> test: \(binary, 5 bytes\) ff1b5b324a$")

@@ -35,7 +35,8 @@ const char *log_escape(char *out, size_t cap, const void *bytes, size_t len)
         size_t n = utf8_char_len(p + i, len - i);
         bool plain =
             n > 1 ? !utf8_drives_display(p + i, n) : n == 1 && p[i] >= 0x20 && p[i] != 0x7f && p[i] != '\\';
-        size_t need = plain ? n : 4;
+        bool backslash = n == 1 && p[i] == '\\';
+        size_t need = plain ? n : backslash ? 2 : 4;
         if (at + need + 4 > cap) {
             memcpy(out + at, "...", 4);
             return out;
@@ -43,6 +44,9 @@ const char *log_escape(char *out, size_t cap, const void *bytes, size_t len)
         if (plain) {
             memcpy(out + at, p + i, n);
             i += n;
+        } else if (backslash) {
+            memcpy(out + at, "\\\\", 2);
+            i++;
         } else {
             snprintf(out + at, 5, "\\x%02x", p[i++]);
         }

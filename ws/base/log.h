@@ -22,8 +22,8 @@ void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_peer(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Writes `len` bytes to `out` (capacity `cap`, at least 4) as one printable line: control bytes, DEL and
- * backslashes as \xNN, invalid UTF-8 too; cut with "..." where it does not fit. Always ends with NUL; returns
- * `out`. */
+ * invalid UTF-8 as \xNN, a backslash as two; cut with "..." where it does not fit. Always ends with NUL;
+ * returns `out`. */
 const char *log_escape(char *out, size_t cap, const void *bytes, size_t len);
 
 #endif

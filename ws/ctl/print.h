@@ -14,7 +14,7 @@ enum print_style { PRINT_PLAIN, PRINT_BOLD, PRINT_DIM, PRINT_NAME };
 
 /* Whether `file` may be coloured: a terminal that can, and no NO_COLOR (no-color.org). */
 bool print_may_colour(FILE *file);
-/* Writes control bytes, backslashes and what is not UTF-8 as \xNN. */
+/* Writes control bytes and what is not UTF-8 as \xNN, a backslash as two. */
 void print_escaped(FILE *file, const void *bytes, size_t len);
 /* The same as text; free it. NULL without memory. */
 char *print_escape(const void *bytes, size_t len);

@@ -92,7 +92,7 @@ START_TEST(one_call_is_one_printable_line)
     const char *text = caught_text();
     ck_assert_uint_eq(lines_in(text), 1);
     ck_assert_ptr_nonnull(strstr(text, "said a\\x0d\\x0a2026-"));
-    ck_assert_ptr_nonnull(strstr(text, "forged\\x1b[2J\\x7f\\x5c\\xff\\xc2\\x9b\n"));
+    ck_assert_ptr_nonnull(strstr(text, "forged\\x1b[2J\\x7f\\\\\\xff\\xc2\\x9b\n"));
 }
 END_TEST
 
@@ -126,7 +126,7 @@ START_TEST(escapes)
 {
     ck_assert_str_eq(escape("", 0, 4), "");
     ck_assert_str_eq(escape("plain \"text\"", 12, 60), "plain \"text\"");
-    ck_assert_str_eq(escape("\0\t\x1f \x7f\\", 6, 60), "\\x00\\x09\\x1f \\x7f\\x5c");
+    ck_assert_str_eq(escape("\0\t\x1f \x7f\\", 6, 60), "\\x00\\x09\\x1f \\x7f\\\\");
     ck_assert_str_eq(escape("caf\xc3\xa9 \xe6\x88\xbf \xf0\x9f\x98\x80", 14, 60),
                      "caf\xc3\xa9 \xe6\x88\xbf \xf0\x9f\x98\x80");
     ck_assert_str_eq(escape("\xc3(\xed\xa0\x80", 5, 60), "\\xc3(\\xed\\xa0\\x80");
