@@ -99,13 +99,13 @@ def check_words(suite):
     suite.check("completion: nothing behind the target", expect, "wsctl send test ")
 
 
-def named_client(user):
-    """A client of chat/room1 as nginx would introduce it."""
+def client_of(channel, user=""):
+    """A client as nginx would introduce it."""
     s = socket.socket(socket.AF_UNIX)
     s.settimeout(5)
     s.connect("/run/wspush/ws.sock")
     s.sendall(
-        f"GET /chat/room1/ HTTP/1.1\r\nHost: {HOST}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-Wspush-User: {user}\r\n"
+        f"GET /{channel}/ HTTP/1.1\r\nHost: {HOST}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-Wspush-User: {user}\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
     )
     if not s.recv(4096).startswith(b"HTTP/1.1 101"):
@@ -114,8 +114,8 @@ def named_client(user):
 
 
 def check_live(suite):
-    urls = [f"wss://{HOST}/{channel}/" for channel in ("chat/room1", "chat/room2", "chat/room2", HOSTILE, OPTION, BRACKETS)]
-    with suite.browser.open(urls), named_client("dora"):
+    urls = [f"wss://{HOST}/{channel}/" for channel in ("chat/room1", "chat/room2", "chat/room2", HOSTILE)]
+    with suite.browser.open(urls), client_of("chat/room1", "dora"), client_of(OPTION), client_of(BRACKETS):
         clients = run("wsctl list --quiet").split()
         quoted = HOSTILE.replace("$(id)", r"\$\(id\)")
         square = BRACKETS.replace("[", r"\[").replace("]", r"\]")
