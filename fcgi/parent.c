@@ -237,7 +237,7 @@ static int64_t fill(struct parent *p)
     return due;
 }
 
-static int start(struct parent *p)
+static sigset_t our_signals(void)
 {
     sigset_t signals;
     sigemptyset(&signals);
@@ -245,8 +245,19 @@ static int start(struct parent *p)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
     sigaddset(&signals, SIGCHLD);
+    return signals;
+}
+
+void parent_hold_signals(void)
+{
+    sigset_t signals = our_signals();
     sigprocmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
+}
+
+static int start(struct parent *p)
+{
+    sigset_t signals = our_signals();
     p->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
     p->bell_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     p->watchdog_every = service_watchdog_ms();

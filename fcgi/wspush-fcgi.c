@@ -92,6 +92,7 @@ static int serve(struct config *config, const char *named)
                                      .group = own_group ? config->socket_group : "www-data",
                                      .group_may_fail = !own_group,
                                      .backlog = BACKLOG};
+    parent_hold_signals();
     peer_find_users();
     if (listen_open(&listener, config->fcgi_listen, &options, why, sizeof why) < 0) {
         log_error("%s", why);

@@ -434,17 +434,29 @@ static void on_signal(struct loop *loop, struct io *io, uint32_t events)
     }
 }
 
-/* Signals become events of loop 0; every thread has them blocked. */
-static void watch_signals(struct daemon *d)
+static sigset_t our_signals(void)
 {
-    static const struct io_ops ops = {.on_event = on_signal};
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
+    return set;
+}
+
+/* Before anybody can reach us; every thread has them blocked. */
+static void hold_signals(void)
+{
+    sigset_t set = our_signals();
     signal(SIGPIPE, SIG_IGN);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+/* Signals become events of loop 0. */
+static void watch_signals(struct daemon *d)
+{
+    static const struct io_ops ops = {.on_event = on_signal};
+    sigset_t set = our_signals();
     int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (fd < 0 || loop_add(&d->workers[0].loop, &d->signals, fd, EPOLLIN, &ops) < 0)
         fail("cannot watch signals");
@@ -545,6 +557,7 @@ int main(int argc, char **argv)
     atomic_store(&d.world.max_clients, client_room(d.config, d.config->threads));
     d.world.addresses = addresses_new();
     d.world.refusals = refusals_new();
+    hold_signals();
     open_sockets(&d);
     make_workers(&d);
     watch_signals(&d);
