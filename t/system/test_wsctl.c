@@ -20,10 +20,11 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "false_worker.h"
+#include "program.h"
 #include "site.h"
 #include "wsclient.h"
 
-enum { RUN_MS = 120000, SIGNALLED = 128 };
+enum { SIGNALLED = 128 };
 
 static struct site *site;
 static const char *socket_path;
@@ -80,72 +81,17 @@ static struct wsclient *visit(const char *path)
 
 /* ---- running wsctl ---- */
 
-struct program {
-    pid_t pid;
-    int in, out, err; /* -1: closed */
-    struct buf stdout_text;
-    struct buf stderr_text;
-};
-
 /* Rows of arguments: START(&p, "wait", "test"), RUN("ping"), RUN_WITH(bytes, len, "send", "test"). */
-#define ARGS(...)                 ((const char *const[]){"wsctl", __VA_ARGS__, NULL})
+#define ARGS(...)                 ((const char *const[]){site_program("wsctl"), __VA_ARGS__, NULL})
 #define START(program, ...)       spawn(program, ARGS(__VA_ARGS__))
 #define RUN(...)                  run_with("", 0, ARGS(__VA_ARGS__))
 #define RUN_WITH(input, len, ...) run_with(input, len, ARGS(__VA_ARGS__))
 
-static void child_runs(const char *const *args)
-{
-    signal(SIGPIPE, SIG_DFL);
-    if (socket_path)
-        setenv("WSPUSH_SOCKET", socket_path, 1);
-    execv(site_program("wsctl"), (char *const *)(uintptr_t)args);
-    _exit(127);
-}
-
 static void spawn(struct program *p, const char *const *args)
 {
-    int in[2];
-    int out[2];
-    int err[2];
-    *p = (struct program){0};
-    ck_assert_int_eq(pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC) | pipe2(err, O_CLOEXEC), 0);
-    p->pid = fork();
-    if (p->pid == 0) {
-        dup2(in[0], STDIN_FILENO);
-        dup2(out[1], STDOUT_FILENO);
-        dup2(err[1], STDERR_FILENO);
-        child_runs(args);
-    }
-    close(in[0]);
-    close(out[1]);
-    close(err[1]);
-    p->in = in[1];
-    p->out = out[0];
-    p->err = err[0];
-}
-
-static void take(int *fd, struct buf *to)
-{
-    uint8_t *at = buf_reserve(to, 65536);
-    ssize_t n = read(*fd, at, 65536);
-    if (n > 0) {
-        to->len += (size_t)n;
-        return;
-    }
-    close(*fd);
-    *fd = -1;
-}
-
-/* Reads what it says for at most `ms`; false at the end of both streams. */
-static bool listen_to(struct program *p, int ms)
-{
-    struct pollfd fds[2] = {{.fd = p->out, .events = POLLIN}, {.fd = p->err, .events = POLLIN}};
-    poll(fds, 2, ms);
-    if (fds[0].revents)
-        take(&p->out, &p->stdout_text);
-    if (fds[1].revents)
-        take(&p->err, &p->stderr_text);
-    return p->out >= 0 || p->err >= 0;
+    char variable[200];
+    snprintf(variable, sizeof variable, "WSPUSH_SOCKET=%s", socket_path ? socket_path : "");
+    program_start_fed(p, socket_path ? variable : NULL, args);
 }
 
 /* Waits until it has said this on `stream`, and forgets what was said up to there. */
@@ -154,9 +100,9 @@ static void expect_said(struct program *p, struct buf *stream, const char *text)
     int64_t until = clock_mono_ms() + 10000;
     char *found;
     while ((found = strstr(buf_str(stream), text)) == NULL)
-        if (!listen_to(p, 50) || clock_mono_ms() > until)
-            ck_abort_msg("'%s' was not said, but '%s' and on stderr '%s'", text, buf_str(&p->stdout_text),
-                         buf_str(&p->stderr_text));
+        if (!program_listen(p, 50) || clock_mono_ms() > until)
+            ck_abort_msg("'%s' was not said, but '%s' and on stderr '%s'", text, buf_str(&p->said),
+                         buf_str(&p->complained));
     buf_consume(stream, (size_t)(found - buf_str(stream)) + strlen(text));
 }
 
@@ -165,68 +111,26 @@ static void type(struct program *p, const char *text)
     ck_assert_int_eq(write(p->in, text, strlen(text)), (ssize_t)strlen(text));
 }
 
-static void forget(struct program *p)
-{
-    int *fds[] = {&p->in, &p->out, &p->err};
-    for (int i = 0; i < 3; i++) {
-        if (*fds[i] >= 0)
-            close(*fds[i]);
-        *fds[i] = -1;
-    }
-    buf_fini(&p->stdout_text);
-    buf_fini(&p->stderr_text);
-}
-
-/* Ends its input, waits for its end: its exit status, or 128 + signal. */
-static int finish(struct program *p)
-{
-    int status;
-    int64_t until = clock_mono_ms() + RUN_MS;
-    if (p->in >= 0)
-        close(p->in);
-    p->in = -1;
-    while (listen_to(p, 100))
-        ck_assert_msg(clock_mono_ms() < until, "wsctl does not end");
-    ck_assert_int_eq(waitpid(p->pid, &status, 0), p->pid);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : SIGNALLED + WTERMSIG(status);
-}
-
-static void feed(struct program *p, const char *input, size_t len)
-{
-    fcntl(p->in, F_SETFL, O_NONBLOCK);
-    signal(SIGPIPE, SIG_IGN);
-    while (len) {
-        struct pollfd fds[] = {{.fd = p->in, .events = POLLOUT}};
-        poll(fds, 1, 20);
-        ssize_t n = write(p->in, input, len);
-        if (n < 0 && errno != EAGAIN)
-            return;
-        input += n > 0 ? n : 0;
-        len -= n > 0 ? (size_t)n : 0;
-        listen_to(p, 0);
-    }
-}
-
 /* The last run's output. */
 static struct program last;
 
 /* Runs wsctl to its end with these bytes on stdin; returns its exit status. */
 static int run_with(const char *input, size_t len, const char *const *args)
 {
-    forget(&last);
+    program_fini(&last);
     spawn(&last, args);
-    feed(&last, input, len);
-    return finish(&last);
+    program_feed(&last, input, len);
+    return program_finish(&last);
 }
 
 static const char *out(void)
 {
-    return buf_str(&last.stdout_text);
+    return buf_str(&last.said);
 }
 
 static const char *err(void)
 {
-    return buf_str(&last.stderr_text);
+    return buf_str(&last.complained);
 }
 
 /* The run's status, and what it said on stdout (NULL: anything) and, somewhere, on stderr (NULL: nothing). */
@@ -478,7 +382,7 @@ START_TEST(send_large)
     wsclient_expect_silence(c, 50);
     ck_assert_int_eq(wsclient_send_binary(c, bytes, limit), 0);
     expect(RUN("wait", "test", "-t", "10s"), 0, NULL, NULL);
-    ck_assert_uint_eq(last.stdout_text.len, limit + 1);
+    ck_assert_uint_eq(last.said.len, limit + 1);
     wsclient_free(c);
     free(bytes);
     end();
@@ -695,8 +599,8 @@ START_TEST(lines_as_they_come)
     wsclient_expect_text(c, "one");
     type(&p, "o\n");
     wsclient_expect_text(c, "two");
-    ck_assert_int_eq(finish(&p), 0);
-    forget(&p);
+    ck_assert_int_eq(program_finish(&p), 0);
+    program_fini(&p);
     wsclient_free(c);
     end();
 }
@@ -848,12 +752,12 @@ START_TEST(lines_to_a_worker_that_stops)
     int64_t began = clock_mono_ms();
     site_signal(site, SITE_WORKER, SIGSTOP);
     type(&p, "two\n");
-    int status = finish(&p);
+    int status = program_finish(&p);
     site_signal(site, SITE_WORKER, SIGCONT);
     ck_assert_int_eq(status, 3);
     ck_assert_int_lt(clock_mono_ms() - began, 10000);
-    ck_assert_ptr_nonnull(strstr(buf_str(&p.stderr_text), "At line 2: "));
-    forget(&p);
+    ck_assert_ptr_nonnull(strstr(buf_str(&p.complained), "At line 2: "));
+    program_fini(&p);
     wsclient_free(c);
     end();
 }
@@ -896,7 +800,7 @@ START_TEST(inbox)
     expect(RUN("count", "--json", "test"), 0, "{\"count\":2}\n", NULL);
     expect(RUN("count", "--client", "c1"), 0, "2\n", NULL);
     expect(RUN("read", "test"), 0, NULL, NULL);
-    ck_assert_uint_eq(last.stdout_text.len, 8);
+    ck_assert_uint_eq(last.said.len, 8);
     ck_assert_mem_eq(out(), "\0\033[31m\377\n", 8);
     expect_begins(RUN("read", "--json", "test"), 0,
                   "{\"client\":\"c1\",\"channel\":\"test\",\"type\":\"text\",\"data\":\"third "
@@ -938,11 +842,11 @@ START_TEST(interrupted_wait)
     begin(NULL);
     struct wsclient *c = visit("/test/");
     START(&p, "wait", "test");
-    listen_to(&p, 300);
+    program_listen(&p, 300);
     kill(p.pid, SIGINT);
-    ck_assert_int_eq(finish(&p), 130);
-    ck_assert_uint_eq(p.stdout_text.len + p.stderr_text.len, 0);
-    forget(&p);
+    ck_assert_int_eq(program_finish(&p), 130);
+    ck_assert_uint_eq(p.said.len + p.complained.len, 0);
+    program_fini(&p);
     ck_assert_int_eq(wsclient_send_text(c, "kept"), 0);
     expect(RUN("wait", "test"), 0, "kept\n", NULL);
     wsclient_free(c);
@@ -957,9 +861,9 @@ START_TEST(broken_pipe)
     START(&p, "send", "--count", "50", "--interval", "0.01", "test", "x");
     close(p.out);
     p.out = -1;
-    ck_assert_int_eq(finish(&p), SIGNALLED + SIGPIPE);
-    ck_assert_msg(!strstr(buf_str(&p.stderr_text), "wsctl:"), "%s", buf_str(&p.stderr_text));
-    forget(&p);
+    ck_assert_int_eq(program_finish(&p), SIGNALLED + SIGPIPE);
+    ck_assert_msg(!strstr(buf_str(&p.complained), "wsctl:"), "%s", buf_str(&p.complained));
+    program_fini(&p);
     expect(RUN("ping", "-q"), 0, "", NULL);
     end();
 }
@@ -993,31 +897,30 @@ START_TEST(worker_comes_back)
     expect_line(&lines, c, "one");
     START(&count, "send", "--count", "3", "--interval", "0.7", "other", "{i}");
     START(&wait, "wait", "test", "--timeout", "20");
-    expect_said(&count, &count.stderr_text, "no client on 'other'");
-    listen_to(&wait, 200);
+    expect_said(&count, &count.complained, "no client on 'other'");
+    program_listen(&wait, 200);
     site_kill(site, SITE_WORKER);
     wsclient_free(c);
     type(&lines, "two\nthree\n");
-    expect_said(&lines, &lines.stderr_text, "The worker is gone; looking for it on ");
-    expect_said(&count, &count.stderr_text, "The worker is gone");
-    expect_said(&wait, &wait.stderr_text, "The worker is gone");
+    expect_said(&lines, &lines.complained, "The worker is gone; looking for it on ");
+    expect_said(&count, &count.complained, "The worker is gone");
+    expect_said(&wait, &wait.complained, "The worker is gone");
     site_begin(site, SITE_WORKER);
-    expect_said(&lines, &lines.stderr_text, "The worker is back on ");
-    expect_said(&count, &count.stderr_text, "The worker is back");
-    expect_said(&wait, &wait.stderr_text, "The worker is back");
+    expect_said(&lines, &lines.complained, "The worker is back on ");
+    expect_said(&count, &count.complained, "The worker is back");
+    expect_said(&wait, &wait.complained, "The worker is back");
     c = visit("/test/");
     expect_line(&lines, c, "four");
     ck_assert_int_eq(wsclient_send_text(c, "heard"), 0);
-    ck_assert_int_eq(finish(&lines), 0);
-    ck_assert_ptr_nonnull(
-        strstr(buf_str(&lines.stdout_text), "4 lines sent, each to between 0 and 1 clients"));
-    ck_assert_int_eq(finish(&count), 0);
-    ck_assert_ptr_nonnull(strstr(buf_str(&count.stdout_text), "reached 0 clients"));
-    ck_assert_int_eq(finish(&wait), 0);
-    ck_assert_str_eq(buf_str(&wait.stdout_text), "heard\n");
-    forget(&lines);
-    forget(&count);
-    forget(&wait);
+    ck_assert_int_eq(program_finish(&lines), 0);
+    ck_assert_ptr_nonnull(strstr(buf_str(&lines.said), "4 lines sent, each to between 0 and 1 clients"));
+    ck_assert_int_eq(program_finish(&count), 0);
+    ck_assert_ptr_nonnull(strstr(buf_str(&count.said), "reached 0 clients"));
+    ck_assert_int_eq(program_finish(&wait), 0);
+    ck_assert_str_eq(buf_str(&wait.said), "heard\n");
+    program_fini(&lines);
+    program_fini(&count);
+    program_fini(&wait);
     wsclient_free(c);
     end();
 }
@@ -1032,10 +935,10 @@ START_TEST(worker_dies_on_us)
     for (int64_t until = clock_mono_ms() + 5000; false_worker_count(worker) == 0;)
         ck_assert_msg(clock_mono_ms() < until, "no command came");
     false_worker_free(worker);
-    ck_assert_int_eq(finish(&p), 3);
-    ck_assert_ptr_nonnull(strstr(buf_str(&p.stderr_text), "At message 1 of 2: "));
-    ck_assert_ptr_nonnull(strstr(buf_str(&p.stderr_text), "may have been published"));
-    forget(&p);
+    ck_assert_int_eq(program_finish(&p), 3);
+    ck_assert_ptr_nonnull(strstr(buf_str(&p.complained), "At message 1 of 2: "));
+    ck_assert_ptr_nonnull(strstr(buf_str(&p.complained), "may have been published"));
+    program_fini(&p);
     site_stop(site);
 }
 END_TEST
@@ -1125,19 +1028,19 @@ START_TEST(console_conversation)
     struct wsclient *a = visit("/test/");
     struct wsclient *b = visit("/test/");
     START(&p, "console", "test");
-    expect_said(&p, &p.stdout_text, prompt);
+    expect_said(&p, &p.said, prompt);
     type(&p, "too early\n");
-    expect_said(&p, &p.stderr_text,
+    expect_said(&p, &p.complained,
                 "nobody has spoken yet, so nothing was sent; --channel sends to all of test\n");
-    expect_said(&p, &p.stdout_text, prompt);
+    expect_said(&p, &p.said, prompt);
     ck_assert_int_eq(wsclient_send_text(a, "[\"1\",\"2\",\"3\"]"), 0);
-    expect_said(&p, &p.stdout_text, "\nc1: [\"1\",\"2\",\"3\"]\n");
-    expect_said(&p, &p.stdout_text, prompt);
+    expect_said(&p, &p.said, "\nc1: [\"1\",\"2\",\"3\"]\n");
+    expect_said(&p, &p.said, prompt);
     type(&p, "hello a\n");
     wsclient_expect_text(a, "hello a");
-    expect_said(&p, &p.stdout_text, "-> c1\n");
+    expect_said(&p, &p.said, "-> c1\n");
     ck_assert_int_eq(wsclient_send_binary(b, "\0\033", 2), 0);
-    expect_said(&p, &p.stdout_text, "\nc2: (binary, 2 bytes) \\x00\\x1b\n");
+    expect_said(&p, &p.said, "\nc2: (binary, 2 bytes) \\x00\\x1b\n");
     type(&p, "hello b\n\nagain\n");
     wsclient_expect_text(b, "hello b");
     wsclient_expect_text(b, "again");
@@ -1145,17 +1048,17 @@ START_TEST(console_conversation)
     wsclient_close(b);
     expect_soon("c1\n", "list", "-q");
     type(&p, "lost\n");
-    expect_said(&p, &p.stderr_text, "c2 has closed its connection meanwhile; nothing was sent\n");
+    expect_said(&p, &p.complained, "c2 has closed its connection meanwhile; nothing was sent\n");
     type(&p, "lost too\n");
-    expect_said(&p, &p.stderr_text, "nobody has spoken since");
+    expect_said(&p, &p.complained, "nobody has spoken since");
     ck_assert_int_eq(wsclient_send_text(a, "me"), 0);
-    expect_said(&p, &p.stdout_text, "\nc1: me\n");
+    expect_said(&p, &p.said, "\nc1: me\n");
     type(&p, "bad \377\n");
-    expect_said(&p, &p.stderr_text, "not UTF-8");
+    expect_said(&p, &p.complained, "not UTF-8");
     type(&p, "no newline at the end");
-    ck_assert_int_eq(finish(&p), 7);
+    ck_assert_int_eq(program_finish(&p), 7);
     wsclient_expect_text(a, "no newline at the end");
-    forget(&p);
+    program_fini(&p);
     wsclient_free(a);
     end();
 }
@@ -1170,14 +1073,14 @@ START_TEST(console_to_the_channel)
     ck_assert_int_eq(wsclient_send_text(a, "before it began"), 0);
     expect_soon("1\n", "count", "test");
     START(&p, "console", "--channel", "test");
-    expect_said(&p, &p.stdout_text, "c1: before it began\n");
-    expect_said(&p, &p.stdout_text, prompt);
+    expect_said(&p, &p.said, "c1: before it began\n");
+    expect_said(&p, &p.said, prompt);
     type(&p, "to both\n");
     wsclient_expect_text(a, "to both");
     wsclient_expect_text(b, "to both");
-    expect_said(&p, &p.stdout_text, "-> test, 2 clients\n");
-    ck_assert_int_eq(finish(&p), 0);
-    forget(&p);
+    expect_said(&p, &p.said, "-> test, 2 clients\n");
+    ck_assert_int_eq(program_finish(&p), 0);
+    program_fini(&p);
     expect(RUN_WITH("once\n", 5, "console", "-c", "tset"), 0, NULL,
            "no client on 'tset'; clients are on: test (2)");
     wsclient_free(a);
@@ -1193,14 +1096,14 @@ START_TEST(console_json)
     struct wsclient *a = visit("/test/");
     START(&p, "console", "--json", "test");
     ck_assert_int_eq(wsclient_send_text(a, "x"), 0);
-    expect_said(&p, &p.stdout_text,
+    expect_said(&p, &p.said,
                 "{\"client\":\"c1\",\"channel\":\"test\",\"type\":\"text\",\"data\":\"x\",\"time\":");
-    expect_said(&p, &p.stdout_text, "}\n");
+    expect_said(&p, &p.said, "}\n");
     type(&p, "answer\n");
     wsclient_expect_text(a, "answer");
-    ck_assert_int_eq(finish(&p), 0);
-    ck_assert_uint_eq(p.stdout_text.len, 0);
-    forget(&p);
+    ck_assert_int_eq(program_finish(&p), 0);
+    ck_assert_uint_eq(p.said.len, 0);
+    program_fini(&p);
     wsclient_free(a);
     end();
 }
@@ -1212,18 +1115,18 @@ START_TEST(console_stays)
     struct program p;
     begin(NULL);
     START(&p, "console", "test");
-    expect_said(&p, &p.stdout_text, prompt);
+    expect_said(&p, &p.said, prompt);
     site_kill(site, SITE_WORKER);
-    expect_said(&p, &p.stderr_text, "The worker is gone");
+    expect_said(&p, &p.complained, "The worker is gone");
     site_begin(site, SITE_WORKER);
-    expect_said(&p, &p.stderr_text, "The worker is back");
+    expect_said(&p, &p.complained, "The worker is back");
     struct wsclient *a = visit("/test/");
     ck_assert_int_eq(wsclient_send_text(a, "hi"), 0);
-    expect_said(&p, &p.stdout_text, "\nc1: hi\n");
+    expect_said(&p, &p.said, "\nc1: hi\n");
     type(&p, "answer\n");
     wsclient_expect_text(a, "answer");
-    ck_assert_int_eq(finish(&p), 0);
-    forget(&p);
+    ck_assert_int_eq(program_finish(&p), 0);
+    program_fini(&p);
     wsclient_free(a);
     end();
 }
@@ -1242,11 +1145,16 @@ static void run_on_terminal(struct buf *text, const char *no_color, const char *
             setenv("NO_COLOR", no_color, 1);
         else
             unsetenv("NO_COLOR");
-        child_runs(args);
+        if (socket_path)
+            setenv("WSPUSH_SOCKET", socket_path, 1);
+        execv(args[0], (char *const *)(uintptr_t)args);
+        _exit(127);
     }
     buf_clear(text);
-    while (fd >= 0)
-        take(&fd, text);
+    ssize_t n;
+    while ((n = read(fd, buf_reserve(text, 4096), 4096)) > 0)
+        text->len += (size_t)n;
+    close(fd);
     ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
 }
 
@@ -1356,7 +1264,8 @@ END_TEST
 START_TEST(usage)
 {
     socket_path = "/nowhere/control.sock";
-    expect(run_with("", 0, (const char *const[]){"wsctl", NULL}), 2, "", "a command is missing");
+    expect(run_with("", 0, (const char *const[]){site_program("wsctl"), NULL}), 2, "",
+           "a command is missing");
     expect(RUN("sned", "test"), 2, "", "did you mean 'send'?");
     expect(RUN("\033[31m"), 2, "", "\\x1b[31m");
     expect(RUN("send"), 2, "", "a target is missing");
@@ -1427,7 +1336,7 @@ END_TEST
 
 static void clean(void)
 {
-    forget(&last);
+    program_fini(&last);
 }
 
 static TCase *tcase(Suite *suite, const char *name, double seconds)
