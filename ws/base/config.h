@@ -64,6 +64,9 @@ enum { POST_OFF, POST_OPEN };
 enum { MODE_ACCEPT, MODE_REQUIRE };
 enum { SLOW_CLOSE, SLOW_DROP };
 enum { DEFLATE_OFF, DEFLATE_ON };
+enum { FIRST_NEW, FIRST_LAST, FIRST_ALL };
+enum { PRESENCE_OFF, PRESENCE_ON };
+enum { SUBSCRIBE_OWN, SUBSCRIBE_ANY };
 enum { INBOUND_INBOX, INBOUND_ECHO, INBOUND_PUBLISH, INBOUND_OFF };
 
 /* Reads `path`, or the defaults where it is NULL. Relative socket paths count from the file's directory.

@@ -100,7 +100,8 @@ static void memory_publish(struct engine *e, const struct publication *p)
 {
     struct sequence *s = find(e, p);
     make_most_recent(e, s);
-    e->up.published(e->up.arg, p, (struct msg_id){e->gen, ++s->last}, NULL);
+    e->up.published(e->up.arg, p, PUBLISHED, (struct msg_id){e->gen, ++s->last}, NULL);
 }
 
-const struct engine_ops engine_memory = {"memory", false, memory_open, memory_close, memory_publish};
+const struct engine_ops engine_memory = {
+    .name = "memory", .open = memory_open, .close = memory_close, .publish = memory_publish};

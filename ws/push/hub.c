@@ -29,7 +29,7 @@ void hub_init(struct hub *h, struct world *world, struct config *config, struct 
     h->clients_per_shard = calloc(shard_count, sizeof *h->clients_per_shard);
     if (!h->clients_per_shard)
         abort();
-    struct engine_up engine_up = {h, hub_on_published};
+    struct engine_up engine_up = {.arg = h, .timers = &loop->timers, .published = hub_on_published};
     h->engine = engine->open(&engine_up);
     list_init(&h->waiters);
     list_init(&h->inbox_messages);
@@ -131,6 +131,7 @@ static void on_inbound(struct hub *h, const struct mail *mail)
         struct publication p = {.channel = name->text,
                                 .channel_len = name->len,
                                 .hash = c->channel->hh.hashv,
+                                .config = c->channel->config,
                                 .msg = m,
                                 .asker.fd = -1};
         hub_publish(h, &p);

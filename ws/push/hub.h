@@ -244,7 +244,8 @@ void hub_drop_clients(struct hub *h);
 /* Tells upwards what passes by, if such things are watched. The caller fills in what is not of the client. */
 __attribute__((cold)) void hub_show(const struct hub *h, const struct client *c, struct sight sight);
 /* What the engine calls; arg is the hub. */
-void hub_on_published(void *arg, const struct publication *p, struct msg_id id, const char *fault);
+void hub_on_published(void *arg, const struct publication *p, enum publish_result result, struct msg_id id,
+                      const char *fault);
 void hub_publish(struct hub *h, const struct publication *p);
 void hub_release_client(struct hub *h, struct client *client);
 /* A message of a client has come in. */

@@ -60,21 +60,23 @@ static void expect_receipt(struct hub *h, const struct publication *p, struct ms
     hub_new_receipt(h, p->asker, p->msg, p->receipt_timeout, id, &target, &to);
 }
 
-void hub_on_published(void *arg, const struct publication *p, struct msg_id id, const char *fault)
+void hub_on_published(void *arg, const struct publication *p, enum publish_result result, struct msg_id id,
+                      const char *fault)
 {
     struct hub *h = arg;
     const struct channel *ch =
         p == h->publishing ? h->recent.channel : hub_find_channel(h, p->channel, p->channel_len);
-    uint64_t recipients = ch ? ch->subscribers : 0;
-    if (!fault && recipients) {
+    bool is_new = result == PUBLISHED;
+    uint64_t recipients = ch && is_new ? ch->subscribers : 0;
+    if (recipients) {
         if (p->receipt_timeout)
             expect_receipt(h, p, id);
         h->loop->worked += recipients * DELIVERY_WORK;
         deliver(h, ch, p->msg);
     }
-    if (h->watched && !fault)
+    if (h->watched && is_new)
         show_pushed(h, p);
-    if (fault || !recipients || !p->receipt_timeout)
+    if (!recipients || !p->receipt_timeout)
         h->up.published(h->up.arg, p->asker, recipients, id, fault);
 }
 
@@ -87,10 +89,11 @@ static enum hub_answer send_to_channel(struct hub *h, const struct target *targe
     struct publication p = {.channel = target->name,
                             .channel_len = target->name_len,
                             .hash = place->hash,
+                            .config = place->config,
                             .asker = sending->asker,
                             .receipt_timeout = sending->wish ? sending->receipt_timeout : 0};
-    if (h->engine_ops->keeps_messages || (place->channel && place->channel->subscribers) ||
-        h->watched & SIGHT_PUSHED) {
+    if (h->engine_ops->keeps_messages || place->config->history_size ||
+        (place->channel && place->channel->subscribers) || h->watched & SIGHT_PUSHED) {
         p.msg = make_message(h, sending);
         if (!p.msg)
             return HUB_NO_MEMORY;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/tally.h"
 
 /* A control frame that a server sends: two bytes of header, no mask (RFC 6455 section 5.2). */
 enum { PING_LEN = 2 + MSG_PING_PAYLOAD, PING_FIRST = 0x80 | WEBSOCKET_PING };
@@ -18,11 +19,18 @@ static struct msg *allocate(enum wish wish, const void *payload, size_t len)
         return NULL;
     atomic_init(&m->refs, 1);
     atomic_init(&m->compressed, NULL);
+    atomic_init(&m->envelope, NULL);
+    atomic_init(&m->event, NULL);
     m->opcode = 0;
     m->header_len = 0;
     m->ping_len = (uint8_t)ping_len;
     m->wish = (uint8_t)wish;
+    m->notice = NOTICE_NONE;
+    m->kept = false;
     m->receipt = 0;
+    m->id = (struct msg_id){0};
+    m->channel = NULL;
+    m->time = m->expires = 0;
     m->len = len;
     if (len)
         memcpy(m->payload, payload, len);
@@ -113,6 +121,26 @@ struct msg *msg_compressed(struct msg *m, struct websocket *ws, int level)
     return known;
 }
 
+void msg_set_place(struct msg *m, struct shared_name *channel, struct msg_id id, int64_t time)
+{
+    m->channel = shared_name_ref(channel);
+    m->id = id;
+    m->time = time;
+}
+
+struct msg *msg_new_notice(enum notice notice, const char *json, size_t len)
+{
+    struct msg *m = allocate(WISH_NOTHING, json, len);
+    if (m)
+        m->notice = (uint8_t)notice;
+    return m;
+}
+
+size_t msg_weight(const struct msg *m)
+{
+    return heap_size(sizeof *m + m->len + m->ping_len);
+}
+
 struct msg *msg_new_raw(const void *bytes, size_t len)
 {
     return allocate(WISH_NOTHING, bytes, len);
@@ -148,6 +176,7 @@ void msg_unref(struct msg *m)
     struct msg *compressed = atomic_load_explicit(&m->compressed, memory_order_relaxed);
     if (compressed != m)
         msg_unref(compressed);
+    shared_name_unref(m->channel);
     free(m);
 }
 

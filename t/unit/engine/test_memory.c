@@ -12,10 +12,12 @@ static struct engine *engine;
 static struct msg_id last_id;
 static int answers;
 
-static void on_published(void *arg, const struct publication *p, struct msg_id id, const char *fault)
+static void on_published(void *arg, const struct publication *p, enum publish_result result, struct msg_id id,
+                         const char *fault)
 {
     ck_assert_ptr_eq(arg, &last_id);
     ck_assert_int_eq(p->asker.fd, 7);
+    ck_assert_int_eq(result, PUBLISHED);
     ck_assert_ptr_null(fault);
     last_id = id;
     answers++;
@@ -38,7 +40,7 @@ static uint64_t publish(const char *channel)
 
 static void make_engine(void)
 {
-    struct engine_up up = {&last_id, on_published};
+    struct engine_up up = {.arg = &last_id, .published = on_published};
     engine = engine_memory.open(&up);
     answers = 0;
 }

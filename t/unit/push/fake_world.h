@@ -60,7 +60,7 @@ static inline void engine_answers(const char *fault)
     ck_assert_uint_lt(e->first, e->count);
     struct publication p = e->pending[e->first++];
     struct msg_id id = {fault ? 0 : 7, fault ? 0 : ++e->seq};
-    e->up.published(e->up.arg, &p, id, fault);
+    e->up.published(e->up.arg, &p, fault ? PUBLISH_FAULT : PUBLISHED, id, fault);
     free((char *)(uintptr_t)p.channel);
     msg_unref(p.msg);
 }
@@ -74,7 +74,8 @@ static inline void late_close(struct engine *e)
     free(e);
 }
 
-static const struct engine_ops late_engine = {"late", true, late_open, late_close, late_publish};
+static const struct engine_ops late_engine = {
+    .name = "late", .keeps_messages = true, .open = late_open, .close = late_close, .publish = late_publish};
 
 /* ---- what the hub tells upwards ---- */
 

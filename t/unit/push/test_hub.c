@@ -145,10 +145,14 @@ static int unmade; /* publications that came to it without a message */
 static void answer_at_once(struct engine *e, const struct publication *p)
 {
     unmade += !p->msg;
-    e->up.published(e->up.arg, p, (struct msg_id){7, ++e->seq}, NULL);
+    e->up.published(e->up.arg, p, PUBLISHED, (struct msg_id){7, ++e->seq}, NULL);
 }
 
-static const struct engine_ops prompt_engine = {"prompt", false, late_open, late_close, answer_at_once};
+static const struct engine_ops prompt_engine = {.name = "prompt",
+                                                .keeps_messages = false,
+                                                .open = late_open,
+                                                .close = late_close,
+                                                .publish = answer_at_once};
 
 START_TEST(a_message_to_nobody_is_numbered_and_not_made)
 {

@@ -33,10 +33,14 @@ static const struct msg *made;
 static void prompt_publish(struct engine *e, const struct publication *p)
 {
     made = p->msg;
-    e->up.published(e->up.arg, p, (struct msg_id){7, ++e->seq}, NULL);
+    e->up.published(e->up.arg, p, PUBLISHED, (struct msg_id){7, ++e->seq}, NULL);
 }
 
-static const struct engine_ops prompt_engine = {"prompt", false, late_open, late_close, prompt_publish};
+static const struct engine_ops prompt_engine = {.name = "prompt",
+                                                .keeps_messages = false,
+                                                .open = late_open,
+                                                .close = late_close,
+                                                .publish = prompt_publish};
 
 static void begin(unsigned watched)
 {
