@@ -45,7 +45,7 @@ static void add_chars(struct buf *out, const void *text, size_t len, void (*add_
     }
 }
 
-void json_string(struct buf *out, const void *text, size_t len)
+void json_add_string(struct buf *out, const void *text, size_t len)
 {
     buf_addc(out, '"');
     add_chars(out, text, len, add_char);
@@ -60,12 +60,12 @@ static void copy_char(struct buf *out, uint8_t c)
         buf_addc(out, (char)c);
 }
 
-void json_copy(struct buf *out, const void *json, size_t len)
+void json_add_copy(struct buf *out, const void *json, size_t len)
 {
     add_chars(out, json, len, copy_char);
 }
 
-void json_base64(struct buf *out, const void *bytes, size_t len)
+void json_add_base64(struct buf *out, const void *bytes, size_t len)
 {
     buf_addc(out, '"');
     uint8_t *to = buf_reserve(out, BASE64_ENCODE_RAW_LENGTH(len) + 1);

@@ -263,7 +263,7 @@ static void add_message(struct buf *out, const struct msg *m)
 {
     bool text = m->opcode == WEBSOCKET_TEXT;
     buf_adds(out, text ? ",\"type\":\"text\",\"data\":" : ",\"type\":\"binary\",\"b64\":");
-    (text ? json_string : json_base64)(out, m->payload, m->len);
+    (text ? json_add_string : json_add_base64)(out, m->payload, m->len);
 }
 
 /* One object of JSON without a line's end. */
@@ -275,7 +275,7 @@ static void write_line(struct buf *out, const struct sight *sight)
     buf_addf(out, "\"client\":\"c%llu\"", (unsigned long long)sight->client);
     if (sight->user) {
         buf_adds(out, ",\"user\":");
-        json_string(out, sight->user->name->text, sight->user->name->len);
+        json_add_string(out, sight->user->name->text, sight->user->name->len);
     }
     if (sight->kind == SIGHT_SAID)
         add_message(out, sight->msg);

@@ -86,7 +86,7 @@ static void print_sent_json(const struct wspush_sent *sent, bool receipt, int64_
     struct buf line = {0};
     buf_addf(&line, "{\"recipients\":%lld,\"id\":", (long long)sent->recipients);
     if (sent->id[0])
-        json_string(&line, sent->id, strlen(sent->id));
+        json_add_string(&line, sent->id, strlen(sent->id));
     else
         buf_adds(&line, "null");
     if (receipt)

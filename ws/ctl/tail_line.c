@@ -255,18 +255,18 @@ static void print_json(const struct sight *s, const struct wspush_event *e)
     struct buf line = {0};
     const char *object = memchr(e->payload, '{', e->len);
     buf_addf(&line, "{\"direction\":\"%s\",\"channel\":", directions[s->direction].name);
-    json_string(&line, s->channel, strlen(s->channel));
+    json_add_string(&line, s->channel, strlen(s->channel));
     buf_addc(&line, ',');
     if (s->direction == OUT) {
         buf_adds(&line, s->binary ? "\"type\":\"binary\",\"b64\":" : "\"type\":\"text\",\"data\":");
-        (s->binary ? json_base64 : json_string)(&line, e->payload, e->len);
+        (s->binary ? json_add_base64 : json_add_string)(&line, e->payload, e->len);
         buf_addf(&line, ",\"time\":%lld}", (long long)s->time);
     } else if (s->direction == UNREAD || !object) {
         buf_adds(&line, "\"line\":");
-        json_string(&line, e->payload, e->len);
+        json_add_string(&line, e->payload, e->len);
         buf_addc(&line, '}');
     } else {
-        json_copy(&line, object + 1, e->len - (size_t)(object + 1 - (const char *)e->payload));
+        json_add_copy(&line, object + 1, e->len - (size_t)(object + 1 - (const char *)e->payload));
     }
     print_line(stdout, &line);
 }

@@ -13,7 +13,7 @@
 static void expect_string(const char *bytes, size_t len, const char *json)
 {
     struct buf b = {0};
-    json_string(&b, bytes, len);
+    json_add_string(&b, bytes, len);
     ck_assert_str_eq(buf_str(&b), json);
     buf_fini(&b);
 }
@@ -44,7 +44,7 @@ START_TEST(a_copy_is_as_it_was_but_for_that)
 {
     static const char json[] = "{\"a\":\"\\n\\\\ \xc2\x9b caf\xc3\xa9 \xe2\x80\xae \x7f\",\"b\":[1, null]}\n";
     struct buf b = {0};
-    json_copy(&b, json, sizeof json - 1);
+    json_add_copy(&b, json, sizeof json - 1);
     ck_assert_str_eq(buf_str(&b),
                      "{\"a\":\"\\n\\\\ \\u009b caf\xc3\xa9 \\u202e \\u007f\",\"b\":[1, null]}\n");
     buf_fini(&b);
@@ -65,7 +65,8 @@ START_TEST(bad_bytes_become_the_replacement_character)
 }
 END_TEST
 
-/* RFC 8259 section 7, read back: the decoded bytes, or false. Only the escapes that json_string writes. */
+/* RFC 8259 section 7, read back: the decoded bytes, or false. Only the escapes that json_add_string writes.
+ */
 static bool read_back(struct buf *json, struct buf *out)
 {
     const char *p = buf_str(json);
@@ -109,7 +110,7 @@ START_TEST(any_text_reads_back_as_it_was)
             bytes[k] = (uint8_t)(random_below(3) ? random_below(128) : random_bits());
         struct buf json = {0};
         struct buf back = {0};
-        json_string(&json, bytes, len);
+        json_add_string(&json, bytes, len);
         ck_assert_int_eq(utf8_check(json.data, json.len), -1);
         ck_assert(read_back(&json, &back));
         if (utf8_check(bytes, len) < 0)
@@ -132,12 +133,12 @@ START_TEST(base64)
                                           {"foobar", "\"Zm9vYmFy\""}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct buf b = {0};
-        json_base64(&b, rows[i][0], strlen(rows[i][0]));
+        json_add_base64(&b, rows[i][0], strlen(rows[i][0]));
         ck_assert_str_eq(buf_str(&b), rows[i][1]);
         buf_fini(&b);
     }
     struct buf b = {0};
-    json_base64(&b, "\xff\xfe\x00", 3);
+    json_add_base64(&b, "\xff\xfe\x00", 3);
     ck_assert_str_eq(buf_str(&b), "\"//4A\"");
     buf_fini(&b);
 }
