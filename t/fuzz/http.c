@@ -179,7 +179,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t len;
     check_head_length(&in);
     char *head = finished_head(&in, &len);
-    int error = http_parse_upgrade(head, len, &request);
+    int error = http_parse_request(head, len, &request);
     const char *detail = NULL;
     check_request(&request, head, len);
     check_origin(&request);

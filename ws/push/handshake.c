@@ -168,7 +168,9 @@ static void on_head(struct conn *c, size_t len)
     char channel[CHANNEL_NAME_MAX + 1] = "";
     size_t channel_len = 0;
     const char *detail = NULL;
-    int error = http_parse_upgrade(c->handshake->bytes.data, len, &r);
+    int error = http_parse_request(c->handshake->bytes.data, len, &r);
+    if (error == 0 && r.wants == HTTP_EVENT_STREAM)
+        error = -ERR_EVENT_STREAM;
     if (is_trusted(c))
         take_real_ip(c, &r);
     if (error == 0)
