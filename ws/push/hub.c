@@ -29,8 +29,10 @@ void hub_init(struct hub *h, struct world *world, struct config *config, struct 
     h->clients_per_shard = calloc(shard_count, sizeof *h->clients_per_shard);
     if (!h->clients_per_shard)
         abort();
-    struct engine_up engine_up = {.arg = h, .timers = &loop->timers, .published = hub_on_published};
+    struct engine_up engine_up = {
+        .arg = h, .timers = &loop->timers, .now = &loop->now, .published = hub_on_published};
     h->engine = engine->open(&engine_up);
+    engine->set_total(h->engine, config->history_total);
     list_init(&h->waiters);
     list_init(&h->inbox_messages);
     timer_init(&h->measure_timer, on_measure);
@@ -186,6 +188,7 @@ void hub_configure(struct hub *h, struct config *config, void (*done)(void *arg)
     h->configured_arg = arg;
     h->unconfigured += h->shard_count;
     atomic_store(&h->world->out_total, config->out_total);
+    h->engine_ops->set_total(h->engine, config->history_total);
     for (struct channel *ch = h->channels; ch; ch = ch->hh.next)
         ch->config = config_of(h, ch->name->text, ch->name->len);
     h->recent.name_len = 0;

@@ -5,9 +5,16 @@
 
 #include "base/buf.h"
 #include "base/tally.h"
+#include "base/units.h"
 
 /* A control frame that a server sends: two bytes of header, no mask (RFC 6455 section 5.2). */
 enum { PING_LEN = 2 + MSG_PING_PAYLOAD, PING_FIRST = 0x80 | WEBSOCKET_PING };
+
+/* Bytes of the heap: the forms of what histories keep. */
+static atomic_size_t kept_forms;
+
+/* In msg->forms: no history keeps it. */
+static const size_t not_kept = ~(SIZE_MAX >> 1);
 
 static struct msg *allocate(enum wish wish, const void *payload, size_t len)
 {
@@ -26,7 +33,7 @@ static struct msg *allocate(enum wish wish, const void *payload, size_t len)
     m->ping_len = (uint8_t)ping_len;
     m->wish = (uint8_t)wish;
     m->notice = NOTICE_NONE;
-    m->kept = false;
+    atomic_init(&m->forms, not_kept);
     m->receipt = 0;
     m->id = (struct msg_id){0};
     m->channel = NULL;
@@ -93,6 +100,31 @@ uint64_t msg_pong_number(const uint8_t *payload, size_t len)
     return number;
 }
 
+void msg_set_kept(struct msg *m, bool kept)
+{
+    if (kept)
+        atomic_store_explicit(&m->forms, 0, memory_order_relaxed);
+    else
+        atomic_fetch_sub(&kept_forms, atomic_fetch_or(&m->forms, not_kept));
+}
+
+size_t msg_kept_forms(void)
+{
+    return atomic_load_explicit(&kept_forms, memory_order_relaxed);
+}
+
+/* A form was made of `m`, which stops being kept meanwhile, perhaps: then whoever comes second takes it off.
+ */
+static void count_form(struct msg *m, const struct msg *form)
+{
+    size_t bytes = msg_weight(form);
+    if (atomic_load_explicit(&m->forms, memory_order_relaxed) & not_kept)
+        return;
+    atomic_fetch_add(&kept_forms, bytes);
+    if (atomic_fetch_add(&m->forms, bytes) & not_kept)
+        atomic_fetch_sub(&kept_forms, bytes);
+}
+
 /* NULL where it would not be shorter, or there is no memory. */
 static struct msg *compress(const struct msg *m, struct websocket *ws, int level)
 {
@@ -115,10 +147,13 @@ struct msg *msg_compressed(struct msg *m, struct websocket *ws, int level)
     if (known)
         return known;
     struct msg *made = compress(m, ws, level);
-    if (atomic_compare_exchange_strong(&m->compressed, &known, made ? made : m))
-        return made ? made : m;
-    msg_unref(made);
-    return known;
+    if (!atomic_compare_exchange_strong(&m->compressed, &known, made ? made : m)) {
+        msg_unref(made);
+        return known;
+    }
+    if (made)
+        count_form(m, made);
+    return made ? made : m;
 }
 
 void msg_set_place(struct msg *m, struct shared_name *channel, struct msg_id id, int64_t time)
@@ -185,4 +220,22 @@ size_t msg_id_format(struct msg_id id, char out[MSG_ID_TEXT_MAX])
     size_t n = format_u64(out, id.gen);
     out[n++] = '-';
     return n + format_u64(out + n, id.seq);
+}
+
+/* Decimal digits without leading zeros; -1 for anything else. */
+static int parse_number(const char *text, size_t len, uint64_t *out)
+{
+    bool padded = len > 1 && text[0] == '0';
+    return padded ? -1 : units_number(text, len, out);
+}
+
+int msg_id_parse(const char *text, size_t len, struct msg_id *out)
+{
+    struct msg_id id;
+    const char *hyphen = len ? memchr(text, '-', len) : NULL;
+    if (!hyphen || parse_number(text, (size_t)(hyphen - text), &id.gen) < 0 || id.gen == 0 ||
+        parse_number(hyphen + 1, len - (size_t)(hyphen + 1 - text), &id.seq) < 0)
+        return -1;
+    *out = id;
+    return 0;
 }

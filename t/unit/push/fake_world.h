@@ -74,8 +74,18 @@ static inline void late_close(struct engine *e)
     free(e);
 }
 
-static const struct engine_ops late_engine = {
-    .name = "late", .keeps_messages = true, .open = late_open, .close = late_close, .publish = late_publish};
+static inline void late_set_total(struct engine *e, uint64_t bytes)
+{
+    (void)e;
+    (void)bytes;
+}
+
+static const struct engine_ops late_engine = {.name = "late",
+                                              .keeps_messages = true,
+                                              .open = late_open,
+                                              .close = late_close,
+                                              .publish = late_publish,
+                                              .set_total = late_set_total};
 
 /* ---- what the hub tells upwards ---- */
 
