@@ -27,7 +27,7 @@ enum { OUTCOMES = OUTCOME_UNSUPPORTED + 1 };
 static const char *outcome_name(const struct receipt *r, int outcome)
 {
     static const char *const reached[] = {"", "handed", "ponged", "acked"};
-    static const char *const failed[] = {NULL, "timeout", "dropped", "closed", "unsupported"};
+    static const char *const failed[] = {NULL, "timeout", "dropped", "expired", "closed", "unsupported"};
     return outcome == OUTCOME_REACHED ? reached[r->wish] : failed[outcome];
 }
 
@@ -80,6 +80,13 @@ static void add_number(struct buf *out, const char *name, uint64_t value)
     resp_add_int(out, (int64_t)value);
 }
 
+static const char *transport_name(enum transport transport)
+{
+    static const char *const names[] = {
+        [TRANSPORT_RAW] = "raw", [TRANSPORT_V1] = "v1", [TRANSPORT_SSE] = "sse"};
+    return names[transport];
+}
+
 static void add_row(struct buf *out, int proto, const struct client_row *row)
 {
     resp_add_map(out, proto, 12);
@@ -88,10 +95,11 @@ static void add_row(struct buf *out, int proto, const struct client_row *row)
     resp_add_text(out, "user");
     resp_add_bulk(out, row->user ? row->user->text : "", row->user ? row->user->len : 0);
     resp_add_text(out, "channels");
-    resp_add_array(out, 1);
-    resp_add_bulk(out, row->channel->text, row->channel->len);
+    resp_add_array(out, row->channel_count);
+    for (uint32_t i = 0; i < row->channel_count; i++)
+        resp_add_bulk(out, row->channels[i]->text, row->channels[i]->len);
     resp_add_text(out, "transport");
-    resp_add_text(out, "raw");
+    resp_add_text(out, transport_name(row->transport));
     resp_add_text(out, "address");
     resp_add_text(out, row->address);
     add_number(out, "since", (uint64_t)row->since);

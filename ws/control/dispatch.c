@@ -8,11 +8,11 @@
 #include "base/units.h"
 #include "control/monitor.h"
 
-enum { FAMILIES = 9, SHOWN_MAX = 64 };
+enum { FAMILIES = 10, SHOWN_MAX = 64 };
 
 static const struct command *const families[FAMILIES] = {
     commands_send,       commands_inbox, commands_clients, commands_refused, commands_worker,
-    commands_connection, commands_info,  commands_multi,   commands_watch};
+    commands_connection, commands_info,  commands_multi,   commands_watch,   commands_presence};
 
 bool arg_is(const struct resp_arg *arg, const char *word)
 {

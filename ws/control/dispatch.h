@@ -32,6 +32,7 @@ extern const struct command commands_inbox[];
 extern const struct command commands_clients[];
 extern const struct command commands_refused[];
 extern const struct command commands_watch[];
+extern const struct command commands_presence[];
 extern const struct command commands_worker[];
 
 /* Runs a request, or queues it within MULTI. */

@@ -114,7 +114,8 @@ static void read_event(struct sight *s, const struct wspush_event *e)
     *s = (struct sight){.direction = IN, .channel = colon ? colon + 1 : e->name, .time = clock_wall_ms()};
     if (e->name[0] != '@') {
         read_pushed(s, e);
-    } else if (!flat_read(e->payload, e->len, read_member, s) || s->client.len == 0) {
+    } else if (!flat_read(e->payload, e->len, read_member, s) ||
+               (s->client.len == 0 && s->direction != HAPPENED)) {
         s->direction = UNREAD;
         s->binary = false;
         buf_clear(&s->payload);

@@ -39,7 +39,8 @@ static void end(struct shard *s, struct batch *b, void (*give)(struct conn *c, c
     list_remove(&b->link);
     s->batch_count--;
     for (uint32_t i = 0; i < ch->count; i++)
-        give(ch->subscribers[i], b);
+        if (!shard_is_behind(ch->subscribers[i], b->channel))
+            give(ch->subscribers[i], b);
     put_away(s, b);
 }
 
@@ -61,11 +62,19 @@ void batch_settle_all(struct shard *s)
         end(s, b, push_each);
 }
 
+static void catch_up_with(struct conn *c, uint32_t channel)
+{
+    const struct batch *b = batch_of(c->shard, channel);
+    if (b && !c->too_slow &&
+        !shard_is_behind(c, channel)) /* who loses what waits gets nothing behind the gap */
+        push_each(c, b);
+}
+
 void batch_catch_up(struct conn *c)
 {
-    const struct batch *b = batch_of(c->shard, c->channel);
-    if (b && !c->too_slow) /* who loses what waits gets nothing behind the gap */
-        push_each(c, b);
+    catch_up_with(c, c->channel);
+    for (uint32_t i = 0; c->more && i < c->more->count; i++)
+        catch_up_with(c, c->more->subscriptions[i].channel);
 }
 
 void batch_flush_all(struct shard *s)

@@ -5,8 +5,7 @@
  * fewer turns, the more leaves in one write. */
 enum { DELIVERY_WORK = 1, SINGLE_WORK = 6 };
 
-/* Posts a message for delivery with a reference of its own. */
-static void post_message(struct hub *h, uint32_t shard, struct mail mail, struct msg *m)
+void hub_post_message(struct hub *h, uint32_t shard, struct mail mail, struct msg *m)
 {
     msg_ref(m);
     mail.kind = MAIL_DELIVER;
@@ -49,7 +48,7 @@ static void deliver(struct hub *h, const struct channel *ch, struct msg *m)
 {
     for (uint32_t i = 0; i < h->shard_count; i++)
         if (ch->per_shard[i])
-            post_message(h, i, (struct mail){.scope = SCOPE_CHANNEL, .channel = ch->number}, m);
+            hub_post_message(h, i, (struct mail){.scope = SCOPE_CHANNEL, .channel = ch->number}, m);
 }
 
 static void expect_receipt(struct hub *h, const struct publication *p, struct msg_id id)
@@ -67,7 +66,7 @@ void hub_on_published(void *arg, const struct publication *p, enum publish_resul
     const struct channel *ch =
         p == h->publishing ? h->recent.channel : hub_find_channel(h, p->channel, p->channel_len);
     bool is_new = result == PUBLISHED;
-    uint64_t recipients = ch && is_new ? ch->subscribers : 0;
+    uint64_t recipients = ch && is_new ? ch->subscribers - ch->behind : 0;
     if (recipients) {
         if (p->receipt_timeout)
             expect_receipt(h, p, id);
@@ -115,7 +114,7 @@ static void send_past_engine(struct hub *h, const struct target *target, const s
     h->loop->worked += to->count * SINGLE_WORK;
     for (uint32_t i = 0; i < h->shard_count; i++)
         if (to->on[i])
-            post_message(h, i, hub_addressed(to, i, (struct mail){0}), m);
+            hub_post_message(h, i, hub_addressed(to, i, (struct mail){0}), m);
     if (!sending->wish)
         h->up.published(h->up.arg, sending->asker, to->count, no_id, NULL);
 }

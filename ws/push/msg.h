@@ -55,8 +55,9 @@ struct msg {
     int64_t time;                     /* when it was numbered, Unix milliseconds */
     int64_t expires;                  /* nobody is to get it from then on: monotonic milliseconds; 0: never */
     size_t len;
-    uint8_t notice; /* enum notice */
-    bool kept;      /* in a history: its forms are counted */
+    atomic_size_t forms; /* bytes of its forms, where a history keeps it; see msg_set_kept() */
+    uint8_t notice;      /* enum notice */
+    bool deflated;       /* the frame is compressed */
     uint8_t room[WEBSOCKET_HEADER_MAX];
     uint8_t payload[];
 };
@@ -91,6 +92,9 @@ struct msg *msg_compressed(struct msg *m, struct websocket *ws, int level);
  * memory. */
 struct msg *msg_envelope(struct msg *m, struct websocket *ws);
 struct msg *msg_event(struct msg *m);
+/* A history keeps the message from now on, or does so no more. Kept once at most, and before anybody shares
+ * it. */
+void msg_set_kept(struct msg *m, bool kept);
 /* Bytes of all forms of messages that are kept. Any thread. */
 size_t msg_kept_forms(void);
 /* Bytes of the heap that the message itself takes, without its forms. */

@@ -725,9 +725,6 @@ START_TEST(error_answers)
          "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" TAIL(
              "79", "close, Upgrade") "this address takes WebSockets: send Connection: Upgrade and Upgrade: "
                                      "websocket\n"},
-        {ERR_EVENT_STREAM, NULL,
-         "HTTP/1.1 406 Not Acceptable\r\n" TAIL(
-             "52", "close") "event streams are not served here: open a WebSocket\n"},
         {ERR_UPGRADE_VERSION, NULL,
          "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" TAIL(
              "35", "close, Upgrade") "Sec-WebSocket-Version has to be 13\n"},
