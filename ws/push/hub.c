@@ -29,8 +29,11 @@ void hub_init(struct hub *h, struct world *world, struct config *config, struct 
     h->clients_per_shard = calloc(shard_count, sizeof *h->clients_per_shard);
     if (!h->clients_per_shard)
         abort();
-    struct engine_up engine_up = {
-        .arg = h, .timers = &loop->timers, .now = &loop->now, .published = hub_on_published};
+    struct engine_up engine_up = {.arg = h,
+                                  .timers = &loop->timers,
+                                  .now = &loop->now,
+                                  .published = hub_on_published,
+                                  .read = hub_on_read};
     h->engine = engine->open(&engine_up);
     engine->set_total(h->engine, config->history_total);
     list_init(&h->waiters);
