@@ -14,7 +14,8 @@ struct send_options {
     enum wish wish;
     int64_t timeout;
     int64_t ttl;
-    const struct resp_arg *key; /* NULL: none */
+    const char *key;
+    size_t key_len; /* 0: no key */
 };
 
 static bool take_wish(const struct resp_arg *arg, enum wish *out)
@@ -39,10 +40,11 @@ static bool take_ttl(struct session *s, const struct resp_arg *arg, int64_t *out
     return *out > 0;
 }
 
-static bool take_key(struct session *s, const struct resp_arg *arg, const struct resp_arg **out)
+static bool take_key(struct session *s, const struct resp_arg *arg, struct send_options *out)
 {
     bool good = arg->len >= 1 && arg->len <= KEY_MAX;
-    *out = arg;
+    out->key = arg->data;
+    out->key_len = arg->len;
     if (!good)
         resp_add_error(session_reply(s), "ERR a KEY has 1 to %d bytes, this one %zu", KEY_MAX, arg->len);
     return good;
@@ -57,7 +59,7 @@ static bool take_option(struct session *s, const struct resp_arg *name, const st
     if (arg_is(name, "ttl"))
         return take_ttl(s, value, &out->ttl);
     if (arg_is(name, "key"))
-        return take_key(s, value, &out->key);
+        return take_key(s, value, out);
     if (arg_is(name, "wait") && take_wish(value, &out->wish))
         return true;
     reply_usage(s, send_usage);
@@ -82,15 +84,6 @@ static bool parse_options(struct session *s, const struct resp_request *r, struc
     return true;
 }
 
-/* A key counts within a channel. */
-static bool key_ok(struct session *s, const struct target *target, const struct send_options *options)
-{
-    bool good = !options->key || target->kind == TARGET_CHANNEL;
-    if (!good)
-        resp_add_error(session_reply(s), "ERR KEY is for a channel; other targets have no ids");
-    return good;
-}
-
 /* Whether the payload is what it is said to be; false after an error reply. */
 static bool payload_ok(struct session *s, const struct resp_arg *payload, bool binary)
 {
@@ -106,16 +99,19 @@ static void send_to(struct session *s, const struct resp_request *r, enum reply_
 {
     struct target target;
     const struct resp_arg *payload = &r->argv[2];
-    if (!arg_target(s, &r->argv[1], &target) || !key_ok(s, &target, options) ||
-        !payload_ok(s, payload, options->binary))
+    if (!arg_target(s, &r->argv[1], &target) || !payload_ok(s, payload, options->binary))
         return;
+    if (options->key_len && target.kind != TARGET_CHANNEL) {
+        resp_add_error(session_reply(s), "ERR KEY is for a channel; other targets have no ids");
+        return;
+    }
     struct sending sending = {.binary = options->binary,
                               .payload = payload->data,
                               .len = payload->len,
                               .asker = session_asks(s, form),
                               .wish = options->wish,
-                              .key = options->key ? options->key->data : NULL,
-                              .key_len = options->key ? options->key->len : 0,
+                              .key = options->key,
+                              .key_len = options->key_len,
                               .ttl = options->ttl,
                               .receipt_timeout = options->timeout ? options->timeout : 1};
     enum hub_answer answer = hub_send(s->control->hub, &target, &sending);
