@@ -100,6 +100,19 @@ static void publish(void)
         publish_batch(measured_turn);
 }
 
+/* ---- publish-kept: no subscriber, but a history that is full ---- */
+
+static void publish_kept(void)
+{
+    worker_start()->channel.history_size = PIPELINED;
+    operator_fd = worker_operator();
+    publish_batch(worker_turn);
+    publish_batch(worker_turn);
+    measure_from_here();
+    for (int i = 0; i < PUBLISHED; i += PIPELINED)
+        publish_batch(measured_turn);
+}
+
 /* ---- fanout: a hundred subscribers, sixteen messages a turn ---- */
 
 enum { FANNED_OUT = 1000 };
@@ -224,6 +237,7 @@ static const struct scenario {
     void (*run)(void);
 } scenarios[] = {
     {"publish", PUBLISHED, "PUBLISH of 128 B, pipelined, no subscriber", publish},
+    {"publish-kept", PUBLISHED, "the same to a channel that keeps the newest", publish_kept},
     {"fanout", FANNED_OUT, "PUBLISH of 128 B to 100 clients, 16 a turn", fanout},
     {"echo", ROUNDS *CLIENTS, "128 B from a client, and back to it", echo},
     {"echo-large", LARGE_ROUNDS, "64 KiB from a client, and back to it", echo_large},

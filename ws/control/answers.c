@@ -74,6 +74,45 @@ void answer_word(struct buf *out, const char *word)
     resp_add_text(out, word);
 }
 
+static void add_kept(struct buf *out, const struct msg *m)
+{
+    char id[MSG_ID_TEXT_MAX];
+    resp_add_array(out, 4);
+    resp_add_bulk(out, id, msg_id_format(m->id, id));
+    resp_add_text(out, m->opcode == WEBSOCKET_TEXT ? "text" : "binary");
+    resp_add_bulk(out, m->payload, m->len);
+    resp_add_int(out, m->time);
+}
+
+static void refuse_position(struct buf *out, const struct reading *r, const struct excerpt *x)
+{
+    char after[MSG_ID_TEXT_MAX];
+    char head[MSG_ID_TEXT_MAX];
+    int after_len = (int)msg_id_format(r->after, after);
+    int head_len = (int)msg_id_format(x->head, head);
+    if (x->result == READ_AHEAD)
+        resp_add_error(out, "ERR %.*s is ahead of the channel, whose last id is %.*s", after_len, after,
+                       head_len, head);
+    else if (x->result == READ_OTHER_GENERATION)
+        resp_add_error(
+            out, "NOPOS %.*s is of another generation: the worker was started anew, its ids begin with %llu",
+            after_len, after, (unsigned long long)x->head.gen);
+    else
+        resp_add_error(out, "NOPOS messages behind %.*s are gone: the history does not reach so far back",
+                       after_len, after);
+}
+
+void answer_history(struct buf *out, const struct reading *r, const struct excerpt *excerpt)
+{
+    if (excerpt->result != READ_OK) {
+        refuse_position(out, r, excerpt);
+        return;
+    }
+    resp_add_array(out, excerpt->count);
+    for (size_t i = 0; i < excerpt->count; i++)
+        add_kept(out, excerpt->msgs[i]);
+}
+
 static void add_number(struct buf *out, const char *name, uint64_t value)
 {
     resp_add_text(out, name);

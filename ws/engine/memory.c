@@ -98,6 +98,8 @@ static void keep_nothing(struct sequence *s)
 static void keep(struct engine *e, struct sequence *s, const struct publication *p)
 {
     bool keeps = p->msg && p->config->history_size;
+    if (p->msg)
+        msg_set_place(p->msg, s->name, (struct msg_id){e->gen, s->last}, clock_wall_ms());
     if (keeps)
         keep_message(e, s, p);
     else
@@ -109,22 +111,29 @@ static void keep(struct engine *e, struct sequence *s, const struct publication 
         enforce_total(e);
 }
 
+/* Whether the key was used before: then that is the answer. */
+static bool was_published(const struct engine *e, const struct sequence *s, const struct publication *p)
+{
+    uint64_t before = s ? keys_find(&e->keys, &s->keys, p->key, p->key_len) : 0;
+    if (before)
+        e->up.published(e->up.arg, p, PUBLISHED_BEFORE, (struct msg_id){e->gen, before}, NULL);
+    return before;
+}
+
 static void memory_publish(struct engine *e, const struct publication *p)
 {
     struct sequence *s = sequences_find(&e->sequences, p->channel, p->channel_len, p->hash);
-    uint64_t before = s && p->key_len ? keys_find(&e->keys, &s->keys, p->key, p->key_len) : 0;
-    if (before) {
-        e->up.published(e->up.arg, p, PUBLISHED_BEFORE, (struct msg_id){e->gen, before}, NULL);
+    if (p->key_len && was_published(e, s, p))
         return;
-    }
     if (!s)
         s = begin(e, p);
-    struct msg_id id = {e->gen, ++s->last};
-    if (p->msg)
-        msg_set_place(p->msg, s->name, id, clock_wall_ms());
     sequences_use(&e->sequences, s);
-    keep(e, s, p);
-    e->up.published(e->up.arg, p, PUBLISHED, id, NULL);
+    s->last++;
+    if (p->msg || p->key_len || s->history)
+        keep(e, s, p);
+    else
+        s->lost = s->last;
+    e->up.published(e->up.arg, p, PUBLISHED, (struct msg_id){e->gen, s->last}, NULL);
 }
 
 /* ---- reading ---- */

@@ -98,6 +98,15 @@ struct sending {
     struct asker asker;
     enum wish wish;
     int64_t receipt_timeout; /* milliseconds, where there is a wish */
+    const char *key;         /* idempotency, for a channel; see engine.h */
+    size_t key_len;
+    int64_t ttl; /* milliseconds, after which nobody is to get it; 0: none */
+};
+
+/* What an operator wants to read of a channel's history. */
+struct history_wish {
+    struct msg_id after; /* gen 0: the newest are wanted, else the first behind this position */
+    uint32_t most;       /* messages */
 };
 
 /* What passes by, one bit each: so kinds of them are a number. */
@@ -138,6 +147,8 @@ struct hub_up {
     void (*closed)(void *arg, struct asker asker, uint64_t count);
     /* The rows of all shards; freed afterwards. */
     void (*listed)(void *arg, struct asker asker, struct client_rows *const *rows, size_t count);
+    /* What was read for r->asker, valid during the call. */
+    void (*history)(void *arg, const struct reading *r, const struct excerpt *excerpt);
     /* Something that is in `watched` has happened; of a channel, in its order. */
     void (*seen)(void *arg, const struct sight *sight);
 };
@@ -216,6 +227,10 @@ void hub_drain(struct hub *h, int64_t ms, bool for_good, struct asker asker);
 /* Lets clients in again before the time is over, and asks nobody else to leave; up.closed answers with 0. Not
  * after a drain for good. */
 void hub_end_drain(struct hub *h, struct asker asker);
+
+/* Reads what a channel keeps; up.history answers, perhaps before this returns. */
+void hub_history(struct hub *h, const struct target *channel, const struct history_wish *wish,
+                 struct asker asker);
 
 /* Messages that clients sent; the target is a channel or a client. HUB_OK: *out is the caller's, to confirm
  * or to put back. */
@@ -305,6 +320,8 @@ void hub_on_subscribe(struct hub *h, const struct mail *mail);
 void hub_on_unsubscribe(struct hub *h, const struct mail *mail);
 /* Messages are missing, and the client goes on from the head. */
 void hub_tell_reset(struct hub *h, const struct client *c, struct channel *ch, const struct excerpt *e);
+/* The engine has read for a client. */
+void hub_go_on(struct hub *h, const struct reading *r, const struct excerpt *excerpt);
 /* Sends a notice to one client. NULL is for want of memory: it is not told. */
 void hub_tell(struct hub *h, const struct client *c, struct msg *take_notice);
 
@@ -319,8 +336,6 @@ void hub_on_more(struct hub *h, const struct mail *mail);
 /* What the engine has read for a cursor. */
 void hub_replay(struct hub *h, struct client *c, struct channel *ch, const struct excerpt *excerpt);
 void hub_drop_cursors(struct hub *h, const struct client *c);
-/* What the engine calls; arg is the hub. */
-void hub_on_read(void *arg, const struct reading *r, const struct excerpt *excerpt);
 
 /* hub_presence.c: who is on a channel */
 
@@ -339,6 +354,7 @@ __attribute__((cold)) void hub_show(const struct hub *h, const struct client *c,
 /* What the engine calls; arg is the hub. */
 void hub_on_published(void *arg, const struct publication *p, enum publish_result result, struct msg_id id,
                       const char *fault);
+void hub_on_read(void *arg, const struct reading *r, const struct excerpt *excerpt);
 void hub_publish(struct hub *h, const struct publication *p);
 void hub_release_client(struct hub *h, struct client *client);
 /* A message of a client has come in, for that channel. */

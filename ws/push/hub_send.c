@@ -33,13 +33,15 @@ uint64_t hub_message_limit(struct hub *h, const struct target *target)
 
 static struct msg *make_message(struct hub *h, const struct sending *sending)
 {
-    return msg_new_wished(h->ws, sending->binary ? WEBSOCKET_BINARY : WEBSOCKET_TEXT, sending->wish,
-                          sending->payload, sending->len);
+    struct msg *m = msg_new_wished(h->ws, sending->binary ? WEBSOCKET_BINARY : WEBSOCKET_TEXT, sending->wish,
+                                   sending->payload, sending->len);
+    if (m && sending->ttl)
+        m->expires = h->loop->now + sending->ttl;
+    return m;
 }
 
 void hub_publish(struct hub *h, const struct publication *p)
 {
-    h->published++;
     h->engine_ops->publish(h->engine, p);
 }
 
@@ -66,6 +68,7 @@ void hub_on_published(void *arg, const struct publication *p, enum publish_resul
     const struct channel *ch =
         p == h->publishing ? h->recent.channel : hub_find_channel(h, p->channel, p->channel_len);
     bool is_new = result == PUBLISHED;
+    h->published += is_new;
     uint64_t recipients = ch && is_new ? ch->subscribers - ch->behind : 0;
     if (recipients) {
         if (p->receipt_timeout)
@@ -89,6 +92,9 @@ static enum hub_answer send_to_channel(struct hub *h, const struct target *targe
                             .channel_len = target->name_len,
                             .hash = place->hash,
                             .config = place->config,
+                            .key = sending->key,
+                            .key_len = sending->key_len,
+                            .ttl = sending->ttl,
                             .asker = sending->asker,
                             .receipt_timeout = sending->wish ? sending->receipt_timeout : 0};
     if (h->engine_ops->keeps_messages || place->config->history_size ||

@@ -148,9 +148,8 @@ void hub_begin(struct hub *h, struct client *c, struct channel *ch, const struct
         ask_engine(h, c, ch, from, j->since);
 }
 
-void hub_on_read(void *arg, const struct reading *r, const struct excerpt *excerpt)
+void hub_go_on(struct hub *h, const struct reading *r, const struct excerpt *excerpt)
 {
-    struct hub *h = arg;
     struct client *c = hub_find_client(h, r->client);
     struct channel *ch = c && !c->gone ? find_asked(c, r->subscription) : NULL;
     if (!ch)
