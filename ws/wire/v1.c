@@ -214,8 +214,13 @@ static const char *take_request(struct v1_request *r, const json_t *request)
 
 /* ---- text ---- */
 
-/* Whatever is structure outside of strings: no value begins without one before it. Bytes that are not JSON
- * are counted right as far as jansson reads them. */
+static bool is_part(char c)
+{
+    return c == '{' || c == '[' || c == ',' || c == ':';
+}
+
+/* Structure outside of strings: no value begins without a part before it. Bytes that are not JSON are counted
+ * right as far as jansson reads them. */
 static size_t count_parts(const char *text, size_t len)
 {
     size_t parts = 0;
@@ -225,8 +230,8 @@ static size_t count_parts(const char *text, size_t len)
             quoted = !quoted;
         else if (quoted)
             i += text[i] == '\\';
-        else if (memchr("{[,:", text[i], 4))
-            parts++;
+        else
+            parts += is_part(text[i]);
     }
     return parts;
 }
