@@ -72,6 +72,17 @@ static bool list_has(struct http_text list, const char *token)
     return false;
 }
 
+/* Whether Accept has the media type, with any parameters (RFC 9110 section 12.5.1). */
+static bool accepts(struct http_text list, const char *type)
+{
+    struct http_text item;
+    struct http_text name;
+    while (next_item(&list, ',', &item))
+        if (next_item(&item, ';', &name) && text_is(&name, type))
+            return true;
+    return false;
+}
+
 /* Items of RFC 9110's lists may be empty. */
 static bool is_token_list(struct http_text list)
 {
@@ -195,7 +206,7 @@ static int take_header(struct header_state *s, const struct http_text *name, str
     else if (text_is(name, "sec-websocket-extensions"))
         deflate_take_offer(value.data, value.len, &r->deflate);
     else if (text_is(name, "accept"))
-        r->accepts_event_stream |= list_has(value, "text/event-stream");
+        r->accepts_event_stream |= accepts(value, "text/event-stream");
     else if (text_is(name, "transfer-encoding") || (text_is(name, "content-length") && !text_is(&value, "0")))
         s->has_body = true;
     return 0;

@@ -66,8 +66,8 @@ struct http_text http_choose_protocol(const struct http_request *request, const 
  * says. */
 void http_add_switching(struct buf *out, const struct http_request *request);
 /* Adds the head of an event stream, which ends with the connection. Where the request has an Origin, the
- * caller has let it in, and the page there may read the stream (the Fetch standard, section 3.2): with its
- * cookies, or, where any origin may (`any_origin`), without. */
+ * caller has let it in, and the page there may read the stream (the Fetch standard, "CORS protocol"): with
+ * its cookies, or, where any origin may (`any_origin`), without. */
 void http_add_event_stream(struct buf *out, const struct http_request *request, bool any_origin);
 /* Adds the whole answer that makes a browser's EventSource stop for good: 204. The same holds of Origin. */
 void http_add_no_content(struct buf *out, const struct http_request *request, bool any_origin);

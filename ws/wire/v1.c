@@ -9,7 +9,7 @@
 #include "base/json.h"
 
 /* The largest request has V1_CHANNELS_MAX channels with a position each. */
-enum { PARTS_MAX = 4096 };
+enum { PARTS_MAX = 4096, PART_ROOM = 200 };
 
 static const char no_memory[] = "out of memory";
 
@@ -35,11 +35,14 @@ __attribute__((constructor)) static void prepare_jansson(void)
     json_set_alloc_funcs(allocate, free);
 }
 
-/* Whether there is memory for as much as jansson may take: a string is in the text that it collects, in a
- * value or name, and in a table; a part takes up to 120 bytes. */
+/* Whether there is memory for as much as jansson may take: a string is in the text that it collects, which
+ * grows by doubling, in a value or name, and in a table; a part takes up to PART_ROOM. */
 static bool has_room(size_t len, size_t parts)
 {
-    void *room = malloc(3 * len + 128 * parts + 4096);
+    size_t collected = 16;
+    while (collected < len)
+        collected *= 2;
+    void *room = malloc(collected + 2 * len + PART_ROOM * parts + 4096);
     free(room);
     return room != NULL;
 }
@@ -214,8 +217,13 @@ static const char *take_request(struct v1_request *r, const json_t *request)
 
 /* ---- text ---- */
 
-/* Whatever is structure outside of strings: no value begins without one before it. Bytes that are not JSON
- * are counted right as far as jansson reads them. */
+static bool is_part(char c)
+{
+    return c == '{' || c == '[' || c == ',' || c == ':';
+}
+
+/* Structure outside of strings: no value begins without a part before it. Bytes that are not JSON are counted
+ * right as far as jansson reads them. */
 static size_t count_parts(const char *text, size_t len)
 {
     size_t parts = 0;
@@ -225,8 +233,8 @@ static size_t count_parts(const char *text, size_t len)
             quoted = !quoted;
         else if (quoted)
             i += text[i] == '\\';
-        else if (memchr("{[,:", text[i], 4))
-            parts++;
+        else
+            parts += is_part(text[i]);
     }
     return parts;
 }

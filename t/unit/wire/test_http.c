@@ -333,10 +333,12 @@ START_TEST(event_streams)
                      HTTP_EVENT_STREAM);
     ck_assert_int_eq(wants("Accept: a/b\r\nAccept: text/event-stream\r\nUpgrade: h2c\r\n"),
                      HTTP_EVENT_STREAM);
+    ck_assert_int_eq(wants("Accept: text/event-stream ;q=0.9, */*\r\n"), HTTP_EVENT_STREAM);
     ck_assert_int_eq(wants(REST "Accept: text/event-stream\r\n"), HTTP_WEBSOCKET);
     ck_assert_int_eq(wants(REST), HTTP_WEBSOCKET);
     expect(GET, HOST_LINE "Accept: text/event-streams\r\n", ERR_NOT_AN_UPGRADE);
     expect(GET, HOST_LINE "Accept: */*\r\n", ERR_NOT_AN_UPGRADE);
+    expect(GET, HOST_LINE "Accept: ;text/event-stream, a;text/event-stream\r\n", ERR_NOT_AN_UPGRADE);
     expect(GET, HOST_LINE "Accept: text/event-stream\r\nUpgrade: websocket\r\n", ERR_NOT_AN_UPGRADE);
     expect("HEAD / HTTP/1.1\r\n", HOST_LINE "Accept: text/event-stream\r\n", ERR_HTTP_METHOD);
     expect(GET, "Accept: text/event-stream\r\n", ERR_HTTP_HOST);

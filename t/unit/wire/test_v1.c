@@ -398,6 +398,28 @@ START_TEST(so_do_many_parts_and_a_long_text)
 }
 END_TEST
 
+/* A kind of value that takes the most for a part. */
+START_TEST(so_do_nested_objects)
+{
+    enum { DEPTH = 2000 };
+    static char text[TEXT_MAX];
+    struct v1_request r;
+    struct buf b = {0};
+    buf_adds(&b, "{\"y\":");
+    for (int i = 0; i < DEPTH; i++)
+        buf_adds(&b, "{\"\":");
+    buf_addc(&b, '1');
+    for (int i = 0; i < DEPTH; i++)
+        buf_addc(&b, '}');
+    buf_adds(&b, ",\"ping\":1,\"");
+    size_t len = fill(text, buf_str(&b), "x", "\":1}");
+    buf_fini(&b);
+    ck_assert_int_eq(parse_len(text, len, &r), V1_OK);
+    v1_request_fini(&r);
+    expect_light(text, len);
+}
+END_TEST
+
 /* 1,000 channels whose names are as long as they can be. */
 START_TEST(so_do_long_names)
 {
@@ -574,6 +596,7 @@ int main(void)
     tcase_add_test(tc, parts_are_counted);
     tcase_add_test(tc, a_mebibyte_takes_four_at_most);
     tcase_add_test(tc, so_do_many_parts_and_a_long_text);
+    tcase_add_test(tc, so_do_nested_objects);
     tcase_add_test(tc, so_do_long_names);
     tcase_add_test(tc, no_memory);
     tcase_add_test(tc, messages);
