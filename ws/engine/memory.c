@@ -20,6 +20,8 @@ struct engine {
     struct sequences sequences;
     struct histories histories;
     struct keys keys;
+    int64_t wall;    /* Unix milliseconds, at: */
+    int64_t wall_at; /* up.now */
 };
 
 /* ---- what is kept ends ---- */
@@ -95,11 +97,21 @@ static void keep_nothing(struct sequence *s)
     s->lost = s->last;
 }
 
+/* The wall's clock, looked at once a turn: messages of one turn have one time. */
+static int64_t wall_ms(struct engine *e)
+{
+    if (e->wall_at != *e->up.now) {
+        e->wall_at = *e->up.now;
+        e->wall = clock_wall_ms();
+    }
+    return e->wall;
+}
+
 static void keep(struct engine *e, struct sequence *s, const struct publication *p)
 {
     bool keeps = p->msg && p->config->history_size;
     if (p->msg)
-        msg_set_place(p->msg, s->name, (struct msg_id){e->gen, s->last}, clock_wall_ms());
+        msg_set_place(p->msg, s->name, (struct msg_id){e->gen, s->last}, wall_ms(e));
     if (keeps)
         keep_message(e, s, p);
     else
@@ -188,6 +200,8 @@ static struct engine *memory_open(const struct engine_up *up)
     e->up = *up;
     e->gen = (uint64_t)clock_wall_ms();
     e->total = UINT64_MAX;
+    e->wall = clock_wall_ms();
+    e->wall_at = *up->now;
     sequences_init(&e->sequences);
     histories_init(&e->histories, up->timers, up->now);
     keys_init(&e->keys, up->timers, up->now);
