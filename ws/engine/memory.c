@@ -49,7 +49,7 @@ static void on_keys_emptied(void *arg, struct channel_keys *of)
 
 static uint64_t history_bytes(const struct engine *e)
 {
-    return e->histories.bytes + e->keys.bytes + msg_kept_forms();
+    return e->histories.bytes + keys_bytes(&e->keys) + msg_kept_forms();
 }
 
 static uint64_t all_bytes(const struct engine *e)
@@ -201,14 +201,13 @@ static void memory_close(struct engine *e)
 {
     struct sequence *s;
     struct sequence *next;
+    keys_fini(&e->keys);
     HASH_ITER(hh, e->sequences.by_name, s, next)
     {
         drop_history(s);
-        keys_forget(&e->keys, &s->keys);
         sequences_settle(&e->sequences, s);
         sequences_forget(&e->sequences, s);
     }
-    timer_clear(&e->keys.old_age);
     free(e);
 }
 
