@@ -167,6 +167,7 @@ static void memory_read(struct engine *e, const struct reading *r)
 static void memory_set_total(struct engine *e, uint64_t bytes)
 {
     e->total = bytes;
+    e->sequences.recent = NULL; /* it may go too: nobody uses it now */
     enforce_total(e);
 }
 
