@@ -163,8 +163,9 @@ START_TEST(users)
     wsclient_close(c);
     ck_assert_int_eq(program_finish(&p), 0);
     match_lines(&p,
-                (const char *const[]){CLOCK "\\+  test c1 \\(alice\\)", CLOCK "[^ ]+ +test \\(alice\\) join", CLOCK "<- test c1 \\(alice\\): hi",
-                                      CLOCK "-  test c1 \\(alice\\) 1000", CLOCK "[^ ]+ +test \\(alice\\) leave", NULL});
+                (const char *const[]){CLOCK "\\+  test c1 \\(alice\\)", CLOCK "[^ ]+ +test \\(alice\\) join",
+                                      CLOCK "<- test c1 \\(alice\\): hi", CLOCK "-  test c1 \\(alice\\) 1000",
+                                      CLOCK "[^ ]+ +test \\(alice\\) leave", NULL});
     program_fini(&p);
     end();
 }
