@@ -5,7 +5,7 @@ set -eu
 
 packages() {
     case $1 in
-    build) echo gcc make libc6-dev pkg-config libfcgi-dev libwslay-dev zlib1g-dev nettle-dev libhiredis-dev libconfuse-dev uthash-dev libsystemd-dev libedit-dev ;;
+    build) echo gcc make libc6-dev pkg-config libfcgi-dev libwslay-dev zlib1g-dev nettle-dev libhiredis-dev libconfuse-dev libjansson-dev uthash-dev libsystemd-dev libedit-dev ;;
     run) echo nginx ;;
     check) echo nginx check libsubunit-dev ;;
     memcheck) echo valgrind ;;

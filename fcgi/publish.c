@@ -130,9 +130,9 @@ static void failed(const struct route *to, const struct request *r, enum wspush_
 static void published(const struct request *r, const struct wspush_sent *sent, struct reply *reply)
 {
     buf_adds(&reply->body, "{\"channel\":");
-    json_string(&reply->body, r->channel, r->channel_len);
+    json_add_string(&reply->body, r->channel, r->channel_len);
     buf_addf(&reply->body, ",\"recipients\":%lld,\"id\":", (long long)sent->recipients);
-    json_string(&reply->body, sent->id, strlen(sent->id));
+    json_add_string(&reply->body, sent->id, strlen(sent->id));
     buf_adds(&reply->body, "}\n");
 }
 

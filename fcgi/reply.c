@@ -35,7 +35,7 @@ void reply_error(struct reply *r, int status, const char *code, const char *form
     r->status = status;
     buf_clear(&r->body);
     buf_addf(&r->body, "{\"error\":{\"code\":\"%s\",\"text\":", code);
-    json_string(&r->body, text, strlen(text));
+    json_add_string(&r->body, text, strlen(text));
     buf_adds(&r->body, "}}\n");
 }
 

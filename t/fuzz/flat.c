@@ -1,6 +1,6 @@
 /*
  * Flat objects of JSON (wsctl tail reads the worker's lines so): whatever the bytes, no member has a text
- * that is not UTF-8, and what was read, written again by json_string, is read again the same. No knobs.
+ * that is not UTF-8, and what was read, written again by json_add_string, is read again the same. No knobs.
  */
 #include "fuzz.h"
 
@@ -19,11 +19,11 @@ static void write_member(void *arg, const struct flat_member *m)
     struct object *o = arg;
     MUST(utf8_check(m->name, strlen(m->name)) < 0);
     buf_addc(&o->json, o->members++ ? ',' : '{');
-    json_string(&o->json, m->name, strlen(m->name));
+    json_add_string(&o->json, m->name, strlen(m->name));
     buf_addc(&o->json, ':');
     if (m->kind == FLAT_TEXT) {
         MUST(utf8_check(m->text, m->len) < 0 && m->text[m->len] == '\0');
-        json_string(&o->json, m->text, m->len);
+        json_add_string(&o->json, m->text, m->len);
     } else if (m->kind == FLAT_NUMBER) {
         buf_addf(&o->json, "%lld", (long long)m->number);
     } else {

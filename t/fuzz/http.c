@@ -1,6 +1,6 @@
 /*
- * The upgrade request: its end is found in any pieces, what is parsed keeps the promises of http.h, and
- * nothing of it breaks out of the answer's lines. Then the channel and the origin that the worker reads from
+ * The request: its end is found in any pieces, what is parsed keeps the promises of http.h, and nothing of it
+ * breaks out of the answer's lines. Then the channel and the origin that the worker reads from
  * it. Knobs: the pieces.
  */
 #include "fuzz.h"
@@ -61,9 +61,9 @@ static void check_text(const struct http_text *t, const char *head, size_t len)
 
 static void check_request(const struct http_request *r, const char *head, size_t len)
 {
-    const struct http_text texts[] = {r->target,  r->host,    r->origin,          r->key,
-                                      r->version, r->real_ip, r->forwarded_proto, r->channel,
-                                      r->user};
+    const struct http_text texts[] = {r->target,  r->host,         r->origin,          r->key,
+                                      r->version, r->real_ip,      r->forwarded_proto, r->channel,
+                                      r->user,    r->last_event_id};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         check_text(&texts[i], head, len);
     MUST(r->protocol_count <= HTTP_PROTOCOLS_MAX);
@@ -78,8 +78,26 @@ static void check_accepted(const struct http_request *r)
     MUST(r->target.len && r->target.data[0] == '/');
     MUST(!memchr(r->target.data, ' ', r->target.len) && !memchr(r->target.data, '#', r->target.len));
     MUST(r->host.len && !memchr(r->host.data, '/', r->host.len) && !memchr(r->host.data, '@', r->host.len));
-    MUST(r->key.len == 24 && r->version.len == 2);
-    MUST(r->upgrade_websocket && r->connection_upgrade);
+    if (r->wants == HTTP_WEBSOCKET)
+        MUST(r->key.len == 24 && r->version.len == 2 && r->upgrade_websocket && r->connection_upgrade);
+    else
+        MUST(r->wants == HTTP_EVENT_STREAM && r->accepts_event_stream && !r->upgrade_websocket);
+}
+
+/* A parameter stands in the query behind `?` or `&`, and ends at the next `&`. */
+static void check_query(const struct http_text *target)
+{
+    struct http_text value = http_query(*target, "since");
+    if (!value.data)
+        return;
+    const char *end = target->data + target->len;
+    const char *stop = value.data + value.len;
+    const char *mark = memchr(target->data, '?', target->len);
+    MUST(mark && value.data - mark >= 6 && stop <= end);
+    MUST(stop == end || *stop == '&');
+    MUST(!memchr(value.data, '&', value.len));
+    const char *name = value.data - 5 - (value.data[-1] == '=');
+    MUST(memcmp(name, "since", 5) == 0 && (name - 1 == mark || name[-1] == '&'));
 }
 
 /* ---- answers ---- */
@@ -116,6 +134,20 @@ static void check_switching(struct http_request *r)
     MUST(check_lines(&answer, &lines) == answer.len);
     MUST(lines == 4U + !!r->protocol.data + !!r->deflate.bits);
     buf_fini(&answer);
+}
+
+static void check_stream(const struct http_request *r, bool any_origin)
+{
+    struct buf answer = {0};
+    struct buf nothing = {0};
+    unsigned lines;
+    unsigned shared = !r->origin.data ? 0 : any_origin ? 1 : 3;
+    http_add_event_stream(&answer, r, any_origin);
+    MUST(check_lines(&answer, &lines) == answer.len && lines == 6 + shared);
+    http_add_no_content(&nothing, r, any_origin);
+    MUST(check_lines(&nothing, &lines) == nothing.len && lines == 3 + shared);
+    buf_fini(&answer);
+    buf_fini(&nothing);
 }
 
 static void check_error(int error, const char *detail)
@@ -179,17 +211,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t len;
     check_head_length(&in);
     char *head = finished_head(&in, &len);
-    int error = http_parse_upgrade(head, len, &request);
+    int error = http_parse_request(head, len, &request);
     const char *detail = NULL;
     check_request(&request, head, len);
     check_origin(&request);
     check_user(&request.user);
-    if (request.target.data)
+    if (request.target.data) {
         detail = check_channel(&request.target);
+        check_query(&request.target);
+    }
     if (error == 0) {
         check_accepted(&request);
-        check_switching(&request);
+        check_stream(&request, len % 2);
     }
+    if (error == 0 && request.wants == HTTP_WEBSOCKET)
+        check_switching(&request);
     if (error < 0 || detail)
         check_error(error < 0 ? error : -ERR_CHANNEL_NAME, detail);
     int other = (int)(len % ERR_COUNT); /* one that the worker finds later */

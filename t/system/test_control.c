@@ -594,10 +594,10 @@ static void expect_arity_error(const char *verb, long long count)
 
 START_TEST(arity)
 {
-    static const char *const expected[] = {"hello",  "ping",     "echo",    "quit",    "reset",   "select",
-                                           "auth",   "command",  "client",  "info",    "publish", "multi",
-                                           "exec",   "discard",  "ws.send", "ws.wait", "ws.read", "ws.count",
-                                           "ws.has", "ws.close", "ws.list"};
+    static const char *const expected[] = {
+        "hello",   "ping",     "echo",    "quit",     "reset",   "select",    "auth",    "command",
+        "client",  "info",     "publish", "multi",    "exec",    "discard",   "ws.send", "ws.wait",
+        "ws.read", "ws.count", "ws.has",  "ws.close", "ws.list", "ws.history"};
     begin(NULL);
     struct resp_value *all = resp_call(control, "COMMAND", NULL);
     ck_assert_int_eq(resp_integer(control, "COMMAND COUNT"), (long long)all->count);
@@ -616,7 +616,8 @@ START_TEST(arity)
         if (llabs(n) > 1)
             expect_arity_error(row->items[0]->text, llabs(n) - 2);
     }
-    expect_arity_error("ws.send", 8);
+    expect_arity_error("ws.send", 12);
+    expect_arity_error("ws.history", 6);
     expect_arity_error("ws.close", 4);
     expect_arity_error("ws.list", 2);
     resp_value_free(all);

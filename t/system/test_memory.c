@@ -164,21 +164,43 @@ START_TEST(queues)
 }
 END_TEST
 
+static void publish_to_names(int from, int count)
+{
+    enum { AT_ONCE = 500 };
+    char name[32];
+    for (int i = 0; i < count; i++) {
+        snprintf(name, sizeof name, "channel-%d", from + i);
+        ck_assert(resp_send(control, "PUBLISH", name, "x", NULL) == 0);
+        if (i % AT_ONCE == AT_ONCE - 1)
+            for (int k = 0; k < AT_ONCE; k++)
+                resp_expect_next(control, "0");
+    }
+}
+
 /* Names that are published to are numbered, and only so many of them are remembered. */
 START_TEST(sequences)
 {
-    enum { KEPT = 10000 };
+    enum { KEPT = 100000, MORE = 10000 };
     begin(1, NULL);
-    for (int i = 0; i < 2 * KEPT; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "channel-%d", i);
-        ck_assert(resp_send(control, "PUBLISH", name, "x", NULL) == 0);
-        resp_expect_next(control, "0");
-        if (i == KEPT / 2)
-            expect_some("memory_sequences", KEPT / 2 * 80);
-    }
+    publish_to_names(0, KEPT);
     expect_some("memory_sequences", KEPT * 80);
-    ck_assert_int_le(info_get(control, "memory_sequences"), KEPT * 128);
+    ck_assert_int_eq(info_get(control, "history_channels"), KEPT);
+    publish_to_names(KEPT, MORE);
+    ck_assert_int_eq(info_get(control, "history_channels"), KEPT);
+    ck_assert_int_le(info_get(control, "memory_sequences"), KEPT * 176);
+    end();
+}
+END_TEST
+
+/* They count towards the total, too. */
+START_TEST(sequences_within_the_total)
+{
+    enum { TOTAL = 1 << 20, NAMES = 10000, EACH = 256 };
+    begin(1, "history_total = 1m\n");
+    publish_to_names(0, NAMES);
+    ck_assert_int_le(info_get(control, "history_bytes"), TOTAL);
+    ck_assert_int_ge(info_get(control, "history_channels"), TOTAL / EACH);
+    ck_assert_int_lt(info_get(control, "history_channels"), NAMES);
     end();
 }
 END_TEST
@@ -193,6 +215,7 @@ int main(void)
     tcase_add_loop_test(tc, inboxes, 0, 2);
     tcase_add_loop_test(tc, queues, 0, 2);
     tcase_add_test(tc, sequences);
+    tcase_add_test(tc, sequences_within_the_total);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -155,7 +155,7 @@ START_TEST(users)
 {
     struct program p;
     begin(NULL);
-    START(&p, "test", "--count", "3");
+    START(&p, "test", "--count", "5");
     wait_watched(3);
     struct wsclient *c = wsclient_connect(site_ws(site), "/test/", "X-Wspush-User: alice\r\n");
     ck_assert(wsclient_accepted(c));
@@ -163,8 +163,8 @@ START_TEST(users)
     wsclient_close(c);
     ck_assert_int_eq(program_finish(&p), 0);
     match_lines(&p,
-                (const char *const[]){CLOCK "\\+  test c1 \\(alice\\)", CLOCK "<- test c1 \\(alice\\): hi",
-                                      CLOCK "-  test c1 \\(alice\\) 1000", NULL});
+                (const char *const[]){CLOCK "\\+  test c1 \\(alice\\)", CLOCK "[^ ]+ +test \\(alice\\) join", CLOCK "<- test c1 \\(alice\\): hi",
+                                      CLOCK "-  test c1 \\(alice\\) 1000", CLOCK "[^ ]+ +test \\(alice\\) leave", NULL});
     program_fini(&p);
     end();
 }

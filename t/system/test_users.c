@@ -291,15 +291,17 @@ START_TEST(watched)
     wsclient_send_text(c, "hi");
     static const char *const seen[] = {
         "\\\"event\\\":\\\"open\\\",\\\"client\\\":\\\"c1\\\",\\\"user\\\":\\\"alice\\\"",
+        "\\\"event\\\":\\\"join\\\",\\\"user\\\":\\\"alice\\\"",
         "\\\"client\\\":\\\"c1\\\",\\\"user\\\":\\\"alice\\\",\\\"type\\\":\\\"text\\\"",
-        "\\\"event\\\":\\\"close\\\",\\\"client\\\":\\\"c1\\\",\\\"user\\\":\\\"alice\\\""};
-    for (int i = 0; i < 3; i++) {
+        "\\\"event\\\":\\\"close\\\",\\\"client\\\":\\\"c1\\\",\\\"user\\\":\\\"alice\\\"",
+        "\\\"event\\\":\\\"leave\\\",\\\"user\\\":\\\"alice\\\""};
+    for (int i = 0; i < 5; i++) {
         struct resp_value *v = resp_read(watcher, RESP_WAIT);
         char *text = resp_text(v);
         ck_assert_msg(strstr(text, seen[i]) != NULL, "%s has no %s", text, seen[i]);
         free(text);
         resp_value_free(v);
-        if (i == 1)
+        if (i == 2)
             wsclient_close(c);
     }
     resp_free(watcher);

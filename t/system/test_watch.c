@@ -684,10 +684,10 @@ START_TEST(pubsub)
     resp_expect(control, "MULTI", "OK");
     for (int i = 0; i < 9; i++)
         resp_expect(control, "PUBSUB CHANNELS none", "QUEUED");
-    resp_expect(
-        control, "EXEC",
-        "[[], [], [], [], [], [], [], [], -ERR MULTI takes at most 8 of WS.LIST, WS.REFUSED, WS.RELOAD "
-        "and PUBSUB CHANNELS]");
+    resp_expect(control, "EXEC",
+                "[[], [], [], [], [], [], [], [], -ERR MULTI takes at most 8 of WS.LIST, WS.HISTORY, "
+                "WS.REFUSED, WS.RELOAD "
+                "and PUBSUB CHANNELS]");
     resp_expect(control, "PUBSUB NUMPAT", "2");
     resp_expect(control, "PUBSUB SHARDCHANNELS", "-ERR usage: PUBSUB *");
     struct resp_value *v = resp_call(control, "INFO", "stats", NULL);

@@ -102,6 +102,7 @@ const char *wspush_result_name(enum wspush_result result)
         [WSPUSH_BUSY] = "BUSY",
         [WSPUSH_NOMEM] = "NOMEM",
         [WSPUSH_ERROR] = "ERROR",
+        [WSPUSH_NOPOS] = "NOPOS",
     };
     return (size_t)result < sizeof names / sizeof *names ? names[result] : "ERROR";
 }
@@ -114,7 +115,7 @@ void call_reset(struct wspush *h)
     h->reply = NULL;
     h->out_done = 0;
     h->late = false;
-    h->rows = 0;
+    h->rows = h->past = 0;
     buf_clear(&h->queue);
     buf_clear(&h->receipts);
     if (h->out.cap > KEEP_OUT)
@@ -202,7 +203,7 @@ enum wspush_result call_judge(struct wspush *h)
         enum wspush_result result;
     } words[] = {{"NOPERM", WSPUSH_NOPERM},   {"NOAUTH", WSPUSH_NOPERM},   {"NOTARGET", WSPUSH_NOTARGET},
                  {"BADNAME", WSPUSH_BADNAME}, {"BADUTF8", WSPUSH_BADUTF8}, {"TOOBIG", WSPUSH_TOOBIG},
-                 {"TIMEOUT", WSPUSH_TIMEOUT}, {"BUSY", WSPUSH_BUSY}};
+                 {"TIMEOUT", WSPUSH_TIMEOUT}, {"BUSY", WSPUSH_BUSY},       {"NOPOS", WSPUSH_NOPOS}};
     if (!reply_is(h->reply, REDIS_REPLY_ERROR))
         return WSPUSH_OK;
     size_t len = strcspn(h->reply->str, " ");

@@ -36,6 +36,7 @@ struct wspush {
 
     redisReply *reply;   /* the last one; what calls hand out points into it */
     size_t rows;         /* of a reply that consists of them */
+    size_t past;         /* messages, of one that consists of them */
     bool waiting;        /* between wspush_wait_begin and its result */
     int64_t wait_until;  /* when its answer is overdue, -1: never */
     int64_t watched;     /* subscriptions; while there are any, the connection is for them alone */

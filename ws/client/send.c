@@ -8,7 +8,7 @@
 
 #include "base/utf8.h"
 
-enum { WAIT_DEFAULT_MS = 5000, ARGS_MAX = 8 };
+enum { WAIT_DEFAULT_MS = 5000, ARGS_MAX = 12 };
 
 /* One queued message: where its command ends in h->out. */
 struct queued {
@@ -28,6 +28,7 @@ static void add_command(struct wspush *h, const char *target, struct arg payload
 {
     static const char *const words[] = {"", "handed", "ponged", "acked"};
     char digits[24];
+    char ttl[24];
     struct arg args[ARGS_MAX] = {arg_text("WS.SEND"), arg_text(target), payload};
     size_t n = 3;
     if (o->binary)
@@ -39,6 +40,14 @@ static void add_command(struct wspush *h, const char *target, struct arg payload
     if (o->wait_for != WSPUSH_WAIT_NONE && o->timeout_ms > 0) {
         args[n++] = arg_text("TIMEOUT");
         args[n++] = arg_number(digits, call_clamp(o->timeout_ms));
+    }
+    if (o->ttl_ms > 0) {
+        args[n++] = arg_text("TTL");
+        args[n++] = arg_number(ttl, call_clamp(o->ttl_ms));
+    }
+    if (o->key) {
+        args[n++] = arg_text("KEY");
+        args[n++] = arg_text(o->key);
     }
     call_add(h, args, n);
 }

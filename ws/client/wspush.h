@@ -39,6 +39,8 @@ enum wspush_result {
     WSPUSH_BUSY,     /* the worker asks to come back later */
     WSPUSH_NOMEM,
     WSPUSH_ERROR, /* any other error; wspush_error() has its text */
+    WSPUSH_NOPOS, /* wspush_history: messages behind that id are not kept any more, or it is of a former
+                     worker */
 };
 
 struct wspush;
@@ -84,6 +86,10 @@ struct wspush_send_options {
     bool binary;                   /* else text, which must be UTF-8 */
     enum wspush_wait_for wait_for; /* answer when each recipient's outcome is known ... */
     int64_t timeout_ms;            /* ... or after this time; 0: the worker's default, 5,000 ms */
+    int64_t ttl_ms;                /* nobody is to get it later than that; 0: no such time */
+    const char *key; /* NULL: none. 1 to 200 bytes: what was sent to the channel with the same key
+                        in the last five minutes is not sent again: no recipients, and its id. So
+                        a message that may have gone out may be sent again. */
 };
 
 enum { WSPUSH_ID_MAX = 63 };
@@ -126,6 +132,33 @@ typedef void wspush_sent_fn(void *arg, size_t number, enum wspush_result result,
 enum wspush_result wspush_send_queue(struct wspush *h, const char *target, const void *payload, size_t len,
                                      const struct wspush_send_options *options);
 enum wspush_result wspush_send_flush(struct wspush *h, wspush_sent_fn *each, void *arg);
+
+/* ---- what was sent ---- */
+
+struct wspush_past {
+    const char *id;
+    bool binary;
+    const void *payload; /* a NUL follows it */
+    size_t len;
+    int64_t time; /* Unix ms */
+};
+
+/* What a channel keeps of what was sent to it (the options history_size, history_bytes and history_ttl), the
+ * oldest first. `since` NULL: the newest `count`. An id: the first `count` behind it, or NOPOS. `count` 0:
+ * all. `*messages` is how many. */
+enum wspush_result wspush_history(struct wspush *h, const char *channel, const char *since, int64_t count,
+                                  size_t *messages);
+/* The message numbered `index`; false behind the last one. */
+bool wspush_history_get(const struct wspush *h, size_t index, struct wspush_past *message);
+
+struct wspush_limits {
+    int64_t messages; /* 0: it keeps none */
+    int64_t bytes;
+    int64_t ttl_ms; /* 0: any age */
+};
+
+/* How much a channel may keep. */
+enum wspush_result wspush_history_limits(struct wspush *h, const char *channel, struct wspush_limits *limits);
 
 /* ---- hearing ---- */
 

@@ -27,7 +27,7 @@ enum { OUTCOMES = OUTCOME_UNSUPPORTED + 1 };
 static const char *outcome_name(const struct receipt *r, int outcome)
 {
     static const char *const reached[] = {"", "handed", "ponged", "acked"};
-    static const char *const failed[] = {NULL, "timeout", "dropped", "closed", "unsupported"};
+    static const char *const failed[] = {NULL, "timeout", "dropped", "expired", "closed", "unsupported"};
     return outcome == OUTCOME_REACHED ? reached[r->wish] : failed[outcome];
 }
 
@@ -74,10 +74,56 @@ void answer_word(struct buf *out, const char *word)
     resp_add_text(out, word);
 }
 
+static void add_kept(struct buf *out, const struct msg *m)
+{
+    char id[MSG_ID_TEXT_MAX];
+    resp_add_array(out, 4);
+    resp_add_bulk(out, id, msg_id_format(m->id, id));
+    resp_add_text(out, m->opcode == WEBSOCKET_TEXT ? "text" : "binary");
+    resp_add_bulk(out, m->payload, m->len);
+    resp_add_int(out, m->time);
+}
+
+static void refuse_position(struct buf *out, const struct reading *r, const struct excerpt *x)
+{
+    char after[MSG_ID_TEXT_MAX];
+    char head[MSG_ID_TEXT_MAX];
+    int after_len = (int)msg_id_format(r->after, after);
+    int head_len = (int)msg_id_format(x->head, head);
+    if (x->result == READ_AHEAD)
+        resp_add_error(out, "ERR %.*s is ahead of the channel, whose last id is %.*s", after_len, after,
+                       head_len, head);
+    else if (x->result == READ_OTHER_GENERATION)
+        resp_add_error(
+            out, "NOPOS %.*s is of another generation: the worker was started anew, its ids begin with %llu",
+            after_len, after, (unsigned long long)x->head.gen);
+    else
+        resp_add_error(out, "NOPOS messages behind %.*s are gone: the history does not reach so far back",
+                       after_len, after);
+}
+
+void answer_history(struct buf *out, const struct reading *r, const struct excerpt *excerpt)
+{
+    if (excerpt->result != READ_OK) {
+        refuse_position(out, r, excerpt);
+        return;
+    }
+    resp_add_array(out, excerpt->count);
+    for (size_t i = 0; i < excerpt->count; i++)
+        add_kept(out, excerpt->msgs[i]);
+}
+
 static void add_number(struct buf *out, const char *name, uint64_t value)
 {
     resp_add_text(out, name);
     resp_add_int(out, (int64_t)value);
+}
+
+static const char *transport_name(enum transport transport)
+{
+    static const char *const names[] = {
+        [TRANSPORT_RAW] = "raw", [TRANSPORT_V1] = "v1", [TRANSPORT_SSE] = "sse"};
+    return names[transport];
 }
 
 static void add_row(struct buf *out, int proto, const struct client_row *row)
@@ -88,10 +134,11 @@ static void add_row(struct buf *out, int proto, const struct client_row *row)
     resp_add_text(out, "user");
     resp_add_bulk(out, row->user ? row->user->text : "", row->user ? row->user->len : 0);
     resp_add_text(out, "channels");
-    resp_add_array(out, 1);
-    resp_add_bulk(out, row->channel->text, row->channel->len);
+    resp_add_array(out, row->channel_count);
+    for (uint32_t i = 0; i < row->channel_count; i++)
+        resp_add_bulk(out, row->channels[i]->text, row->channels[i]->len);
     resp_add_text(out, "transport");
-    resp_add_text(out, "raw");
+    resp_add_text(out, transport_name(row->transport));
     resp_add_text(out, "address");
     resp_add_text(out, row->address);
     add_number(out, "since", (uint64_t)row->since);

@@ -16,6 +16,8 @@ void answer_receipt(struct buf *out, int proto, const struct receipt *r);
 void answer_message(struct buf *out, const struct inbox_msg *m);
 /* ["timeout"], ["closed"] */
 void answer_word(struct buf *out, const char *word);
+/* [[id, "text"|"binary", payload, time] ...], or why not */
+void answer_history(struct buf *out, const struct reading *r, const struct excerpt *excerpt);
 void answer_list(struct buf *out, int proto, struct client_rows *const *rows, size_t count);
 
 #endif

@@ -58,6 +58,19 @@ static void add_memory(struct buf *out, const struct control *c)
     buf_addf(out, "memory_per_client:%zu\r\n", memory_per_client(h));
 }
 
+static void add_history(struct buf *out, const struct control *c)
+{
+    const struct hub *h = c->hub;
+    struct engine_figures f;
+    h->engine_ops->figures(h->engine, &f);
+    buf_addf(out,
+             "# History\r\nhistory_messages:%llu\r\nhistory_bytes:%llu\r\nhistory_bytes_limit:%llu\r\n"
+             "history_channels:%llu\r\nhistory_trimmed:%llu\r\n",
+             (unsigned long long)f.messages, (unsigned long long)f.bytes,
+             (unsigned long long)h->config->history_total, (unsigned long long)f.channels,
+             (unsigned long long)f.trimmed);
+}
+
 static void add_stats(struct buf *out, const struct control *c)
 {
     buf_addf(out,
@@ -87,8 +100,8 @@ static const struct {
     const char *name;
     void (*add)(struct buf *out, const struct control *c);
 } sections[] = {
-    {"server", add_server}, {"clients", add_clients}, {"memory", add_memory},
-    {"stats", add_stats},   {"cpu", add_cpu},
+    {"server", add_server},   {"clients", add_clients}, {"memory", add_memory},
+    {"history", add_history}, {"stats", add_stats},     {"cpu", add_cpu},
 };
 
 static bool is_wanted(const struct resp_request *r, const char *section)
@@ -115,6 +128,6 @@ static void run_info(struct session *s, const struct resp_request *r)
 }
 
 const struct command commands_info[] = {
-    {"info", 1, RESP_ARGS_MAX, "INFO [server|clients|memory|stats|cpu ...]", run_info, 0},
+    {"info", 1, RESP_ARGS_MAX, "INFO [server|clients|memory|history|stats|cpu ...]", run_info, 0},
     {0},
 };

@@ -3,15 +3,19 @@
 #include "control/answers.h"
 #include "control/dispatch.h"
 
-enum { TIMEOUT_DEFAULT_MS = 5000 };
+enum { TIMEOUT_DEFAULT_MS = 5000, KEY_MAX = 200 };
 
-static const char send_usage[] = "WS.SEND target payload [BINARY] [WAIT handed|ponged|acked] [TIMEOUT ms]";
+static const char send_usage[] =
+    "WS.SEND target payload [BINARY] [TTL ms] [KEY k] [WAIT handed|ponged|acked] [TIMEOUT ms]";
 
 /* What WS.SEND is told behind the payload. */
 struct send_options {
     bool binary;
     enum wish wish;
     int64_t timeout;
+    int64_t ttl;
+    const char *key;
+    size_t key_len; /* 0: no key */
 };
 
 static bool take_wish(const struct resp_arg *arg, enum wish *out)
@@ -27,21 +31,54 @@ static bool take_wish(const struct resp_arg *arg, enum wish *out)
     return true;
 }
 
+static bool take_ttl(struct session *s, const struct resp_arg *arg, int64_t *out)
+{
+    if (!arg_ms(s, arg, out))
+        return false;
+    if (*out == 0)
+        resp_add_error(session_reply(s), "ERR TTL is 1 ms at least; without it a message does not expire");
+    return *out > 0;
+}
+
+static bool take_key(struct session *s, const struct resp_arg *arg, struct send_options *out)
+{
+    bool good = arg->len >= 1 && arg->len <= KEY_MAX;
+    out->key = arg->data;
+    out->key_len = arg->len;
+    if (!good)
+        resp_add_error(session_reply(s), "ERR a KEY has 1 to %d bytes, this one %zu", KEY_MAX, arg->len);
+    return good;
+}
+
+/* An option with its value; false after an error reply. */
+static bool take_option(struct session *s, const struct resp_arg *name, const struct resp_arg *value,
+                        struct send_options *out)
+{
+    if (arg_is(name, "timeout"))
+        return arg_ms(s, value, &out->timeout);
+    if (arg_is(name, "ttl"))
+        return take_ttl(s, value, &out->ttl);
+    if (arg_is(name, "key"))
+        return take_key(s, value, out);
+    if (arg_is(name, "wait") && take_wish(value, &out->wish))
+        return true;
+    reply_usage(s, send_usage);
+    return false;
+}
+
 static bool parse_options(struct session *s, const struct resp_request *r, struct send_options *out)
 {
     *out = (struct send_options){.timeout = TIMEOUT_DEFAULT_MS};
     for (int i = 3; i < r->argc; i++) {
-        bool has_value = i + 1 < r->argc;
         if (arg_is(&r->argv[i], "binary")) {
             out->binary = true;
-        } else if (arg_is(&r->argv[i], "wait") && has_value && take_wish(&r->argv[i + 1], &out->wish)) {
-            i++;
-        } else if (arg_is(&r->argv[i], "timeout") && has_value) {
-            if (!arg_ms(s, &r->argv[++i], &out->timeout))
-                return false;
-        } else {
+        } else if (i + 1 == r->argc) {
             reply_usage(s, send_usage);
             return false;
+        } else if (!take_option(s, &r->argv[i], &r->argv[i + 1], out)) {
+            return false;
+        } else {
+            i++;
         }
     }
     return true;
@@ -64,11 +101,18 @@ static void send_to(struct session *s, const struct resp_request *r, enum reply_
     const struct resp_arg *payload = &r->argv[2];
     if (!arg_target(s, &r->argv[1], &target) || !payload_ok(s, payload, options->binary))
         return;
+    if (options->key_len && target.kind != TARGET_CHANNEL) {
+        resp_add_error(session_reply(s), "ERR KEY is for a channel; other targets have no ids");
+        return;
+    }
     struct sending sending = {.binary = options->binary,
                               .payload = payload->data,
                               .len = payload->len,
                               .asker = session_asks(s, form),
                               .wish = options->wish,
+                              .key = options->key,
+                              .key_len = options->key_len,
+                              .ttl = options->ttl,
                               .receipt_timeout = options->timeout ? options->timeout : 1};
     enum hub_answer answer = hub_send(s->control->hub, &target, &sending);
     if (answer == HUB_NO_TARGET) {
@@ -104,6 +148,6 @@ static void run_send(struct session *s, const struct resp_request *r)
 
 const struct command commands_send[] = {
     {"publish", 3, 3, "PUBLISH target payload", run_publish, COMMAND_PUBLISHES},
-    {"ws.send", 3, 8, send_usage, run_send, COMMAND_PUBLISHES},
+    {"ws.send", 3, 12, send_usage, run_send, COMMAND_PUBLISHES},
     {0},
 };

@@ -148,8 +148,17 @@ static void on_listed(void *arg, struct asker asker, struct client_rows *const *
     session_answered(&reply);
 }
 
+static void on_history(void *arg, const struct reading *r, const struct excerpt *excerpt)
+{
+    struct reply reply;
+    if (!session_answer(arg, r->asker, &reply))
+        return;
+    answer_history(reply.to, r, excerpt);
+    session_answered(&reply);
+}
+
 struct hub_up control_up(struct control *c)
 {
     return (struct hub_up){c,         on_published, on_receipt, on_message, on_wait_over,
-                           on_closed, on_listed,    watch_see};
+                           on_closed, on_listed,    on_history, watch_see};
 }

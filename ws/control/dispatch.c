@@ -8,11 +8,12 @@
 #include "base/units.h"
 #include "control/monitor.h"
 
-enum { FAMILIES = 9, SHOWN_MAX = 64 };
+enum { FAMILIES = 11, SHOWN_MAX = 64 };
 
 static const struct command *const families[FAMILIES] = {
-    commands_send,       commands_inbox, commands_clients, commands_refused, commands_worker,
-    commands_connection, commands_info,  commands_multi,   commands_watch};
+    commands_send,    commands_inbox,  commands_history,    commands_clients,
+    commands_refused, commands_worker, commands_connection, commands_info,
+    commands_multi,   commands_watch,  commands_presence};
 
 bool arg_is(const struct resp_arg *arg, const char *word)
 {
@@ -23,9 +24,10 @@ bool may_list(struct session *s)
 {
     if (!s->in_exec || ++s->lists <= LISTS_IN_MULTI)
         return true;
-    resp_add_error(session_reply(s),
-                   "ERR MULTI takes at most %d of WS.LIST, WS.REFUSED, WS.RELOAD and PUBSUB CHANNELS",
-                   LISTS_IN_MULTI);
+    resp_add_error(
+        session_reply(s),
+        "ERR MULTI takes at most %d of WS.LIST, WS.HISTORY, WS.REFUSED, WS.RELOAD and PUBSUB CHANNELS",
+        LISTS_IN_MULTI);
     return false;
 }
 

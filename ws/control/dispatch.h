@@ -30,8 +30,10 @@ extern const struct command commands_multi[];
 extern const struct command commands_send[];
 extern const struct command commands_inbox[];
 extern const struct command commands_clients[];
+extern const struct command commands_history[];
 extern const struct command commands_refused[];
 extern const struct command commands_watch[];
+extern const struct command commands_presence[];
 extern const struct command commands_worker[];
 
 /* Runs a request, or queues it within MULTI. */

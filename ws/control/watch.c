@@ -15,8 +15,9 @@
 static const struct {
     const char *prefix;
     unsigned sights; /* of enum sight_kind */
-} kinds[WATCHED_KINDS] = {
-    {"", SIGHT_PUSHED}, {"@in:", SIGHT_SAID}, {"@events:", SIGHT_OPENED | SIGHT_CLOSED}};
+} kinds[WATCHED_KINDS] = {{"", SIGHT_PUSHED},
+                          {"@in:", SIGHT_SAID},
+                          {"@events:", SIGHT_OPENED | SIGHT_CLOSED | SIGHT_JOINED | SIGHT_LEFT}};
 
 enum { NAME_MAX_LEN = CHANNEL_NAME_MAX + 8 };
 
@@ -263,19 +264,32 @@ static void add_message(struct buf *out, const struct msg *m)
 {
     bool text = m->opcode == WEBSOCKET_TEXT;
     buf_adds(out, text ? ",\"type\":\"text\",\"data\":" : ",\"type\":\"binary\",\"b64\":");
-    (text ? json_string : json_base64)(out, m->payload, m->len);
+    (text ? json_add_string : json_add_base64)(out, m->payload, m->len);
+}
+
+static const char *event_name(enum sight_kind kind)
+{
+    switch (kind) {
+    case SIGHT_OPENED: return "open";
+    case SIGHT_CLOSED: return "close";
+    case SIGHT_JOINED: return "join";
+    case SIGHT_LEFT: return "leave";
+    default: return NULL;
+    }
 }
 
 /* One object of JSON without a line's end. */
 static void write_line(struct buf *out, const struct sight *sight)
 {
     buf_addc(out, '{');
-    if (sight->kind != SIGHT_SAID)
-        buf_addf(out, "\"event\":\"%s\",", sight->kind == SIGHT_OPENED ? "open" : "close");
-    buf_addf(out, "\"client\":\"c%llu\"", (unsigned long long)sight->client);
+    const char *event = event_name(sight->kind);
+    if (event)
+        buf_addf(out, "\"event\":\"%s\",", event);
+    if (sight->client)
+        buf_addf(out, "\"client\":\"c%llu\"%s", (unsigned long long)sight->client, sight->user ? "," : "");
     if (sight->user) {
-        buf_adds(out, ",\"user\":");
-        json_string(out, sight->user->name->text, sight->user->name->len);
+        buf_adds(out, "\"user\":");
+        json_add_string(out, sight->user->name->text, sight->user->name->len);
     }
     if (sight->kind == SIGHT_SAID)
         add_message(out, sight->msg);

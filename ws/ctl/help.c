@@ -16,6 +16,8 @@ static const char inboxes[] =
 static const char channels[] =
     "CHANNEL is one such as test (the page /test/), or a glob: 'chat/*', 'chat/**', 'room[1-3]'.\n";
 
+static const char channel[] = "CHANNEL is one such as test (the page /test/).\n";
+
 static const char times[] = "Times are seconds or carry ms, s, m, h: 2, 0.5, 250ms, 5m.\n";
 
 static void print_options(const char *title, const struct ctl_option *row)
@@ -48,10 +50,11 @@ void ctl_help_verb(const struct ctl_verb *verb)
     print_options("Options of every command", ctl_common_options);
     if (verb->example)
         printf("\nExample:\n  %s\n", verb->example);
-    const char *arg = strstr(verb->args, "TARGET")    ? targets
-                      : strstr(verb->args, "INBOX")   ? inboxes
-                      : strstr(verb->args, "CHANNEL") ? channels
-                                                      : "";
+    const char *arg = strstr(verb->args, "TARGET")        ? targets
+                      : strstr(verb->args, "INBOX")       ? inboxes
+                      : strstr(verb->args, "CHANNEL ...") ? channels
+                      : strstr(verb->args, "CHANNEL")     ? channel
+                                                          : "";
     printf("\n%s%s%s", arg, *arg ? times : "", exits);
 }
 

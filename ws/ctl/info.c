@@ -47,14 +47,14 @@ static void add_member(void *arg, const char *line, size_t len)
     size_t value_len = len - (size_t)(value - line);
     if (out->len > 1)
         buf_addc(out, ',');
-    json_string(out, line, (size_t)(colon - line));
+    json_add_string(out, line, (size_t)(colon - line));
     buf_addc(out, ':');
     bool plain =
         value_len < 16 && units_number(value, value_len, &number) == 0 && (value_len == 1 || value[0] != '0');
     if (plain)
         buf_add(out, value, value_len);
     else
-        json_string(out, value, value_len);
+        json_add_string(out, value, value_len);
 }
 
 static int run_info(struct ctl *ctl)

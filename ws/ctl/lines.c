@@ -231,7 +231,7 @@ static void report_json(const struct lines *l)
         buf_addf(&line, ",\"failed\":%llu", (unsigned long long)l->failed);
     buf_adds(&line, ",\"id\":");
     if (l->id[0])
-        json_string(&line, l->id, strlen(l->id));
+        json_add_string(&line, l->id, strlen(l->id));
     else
         buf_adds(&line, "null");
     buf_addc(&line, '}');

@@ -52,14 +52,14 @@ void print_line(FILE *file, struct buf *line)
 void print_message_json(struct buf *out, const struct wspush_message *m)
 {
     buf_adds(out, "{\"client\":");
-    json_string(out, m->client, strlen(m->client));
+    json_add_string(out, m->client, strlen(m->client));
     buf_adds(out, ",\"channel\":");
-    json_string(out, m->channel, strlen(m->channel));
+    json_add_string(out, m->channel, strlen(m->channel));
     buf_addf(out, ",\"type\":\"%s\",\"%s\":", m->binary ? "binary" : "text", m->binary ? "b64" : "data");
     if (m->binary)
-        json_base64(out, m->payload, m->len);
+        json_add_base64(out, m->payload, m->len);
     else
-        json_string(out, m->payload, m->len);
+        json_add_string(out, m->payload, m->len);
     buf_addf(out, ",\"time\":%lld,\"lost\":%lld}", (long long)m->time, (long long)m->lost);
 }
 
@@ -174,7 +174,7 @@ static void add_json(struct buf *out, const struct wspush_value *value)
     struct wspush_value item;
     switch (value->kind) {
     case WSPUSH_NONE: buf_adds(out, "null"); break;
-    case WSPUSH_TEXT: json_string(out, value->text, value->len); break;
+    case WSPUSH_TEXT: json_add_string(out, value->text, value->len); break;
     case WSPUSH_NUMBER: buf_addf(out, "%lld", (long long)value->number); break;
     case WSPUSH_LIST:
         buf_addc(out, '[');
@@ -194,7 +194,7 @@ void print_row_json(const struct wspush *h, size_t row)
     const char *name;
     for (size_t i = 0; wspush_row_field(h, row, i, &name, &value); i++) {
         buf_addc(&line, i ? ',' : '{');
-        json_string(&line, name, strlen(name));
+        json_add_string(&line, name, strlen(name));
         buf_addc(&line, ':');
         add_json(&line, &value);
     }

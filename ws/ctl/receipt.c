@@ -95,15 +95,15 @@ void receipt_add_json(struct buf *line, const struct wspush_sent *sent, int64_t 
     buf_adds(line, ",\"outcomes\":{");
     for (size_t i = 0; i < sent->outcome_count; i++) {
         buf_adds(line, i ? "," : "");
-        json_string(line, sent->outcomes[i].name, strlen(sent->outcomes[i].name));
+        json_add_string(line, sent->outcomes[i].name, strlen(sent->outcomes[i].name));
         buf_addf(line, ":%lld", (long long)sent->outcomes[i].count);
     }
     buf_adds(line, "},\"failed\":[");
     for (size_t i = 0; i < sent->failure_count; i++) {
         buf_adds(line, i ? ",{\"client\":" : "{\"client\":");
-        json_string(line, sent->failures[i].client, strlen(sent->failures[i].client));
+        json_add_string(line, sent->failures[i].client, strlen(sent->failures[i].client));
         buf_adds(line, ",\"outcome\":");
-        json_string(line, sent->failures[i].outcome, strlen(sent->failures[i].outcome));
+        json_add_string(line, sent->failures[i].outcome, strlen(sent->failures[i].outcome));
         buf_addc(line, '}');
     }
     buf_addf(line, "],\"ms\":%lld", (long long)took_ms);

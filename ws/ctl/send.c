@@ -16,7 +16,7 @@
 #include "ctl/receipt.h"
 #include "ctl/verbs.h"
 
-enum { READ_CHUNK = 64 * 1024, MESSAGE_MAX = 1 << 30 };
+enum { READ_CHUNK = 64 * 1024, MESSAGE_MAX = 1 << 30, KEY_BYTES = 200 };
 
 void send_pace(const struct send_plan *plan, int64_t start, uint64_t number)
 {
@@ -86,7 +86,7 @@ static void print_sent_json(const struct wspush_sent *sent, bool receipt, int64_
     struct buf line = {0};
     buf_addf(&line, "{\"recipients\":%lld,\"id\":", (long long)sent->recipients);
     if (sent->id[0])
-        json_string(&line, sent->id, strlen(sent->id));
+        json_add_string(&line, sent->id, strlen(sent->id));
     else
         buf_adds(&line, "null");
     if (receipt)
@@ -140,6 +140,17 @@ static int send_failed(const struct ctl *ctl, const struct send_plan *plan, uint
     return status;
 }
 
+/* The worker's answer is the same where the key was used before. */
+static void say_nobody(struct ctl *ctl, const struct send_plan *plan)
+{
+    size_t rows = 0;
+    bool somebody = plan->options.key && wspush_list(ctl->handle, plan->target, &rows) == WSPUSH_OK && rows;
+    if (!somebody)
+        ctl_say_nobody(ctl, plan->target);
+    else if (!ctl->quiet)
+        fprintf(stderr, "not sent: a message with this key was, less than five minutes ago\n");
+}
+
 static int send_all(struct ctl *ctl, const struct send_plan *plan, const struct buf *message)
 {
     struct ctl_absence absence = {0};
@@ -168,7 +179,7 @@ static int send_all(struct ctl *ctl, const struct send_plan *plan, const struct 
             status = CTL_NOTHING;
         if (sent.recipients == 0 && !told) {
             print_flush();
-            ctl_say_nobody(ctl, plan->target);
+            say_nobody(ctl, plan);
             told = true;
         }
     }
@@ -184,13 +195,38 @@ static int read_wait(const struct ctl *ctl, struct send_plan *plan)
     return CTL_DONE;
 }
 
+static int read_key(const struct ctl *ctl, struct send_plan *plan)
+{
+    const char *key = ctl_value(ctl, "key");
+    plan->options.key = key;
+    if (!key)
+        return CTL_DONE;
+    if (ctl_given(ctl, "count") || ctl_given(ctl, "lines"))
+        return ctl_usage(ctl, "--key is for one message; --%s sends many",
+                         ctl_given(ctl, "count") ? "count" : "lines");
+    if (plan->target[0] == '@')
+        return ctl_usage(ctl, "--key is for a channel; %s is none", plan->target);
+    if (strlen(key) < 1 || strlen(key) > KEY_BYTES)
+        return ctl_usage(ctl, "--key takes 1 to %d bytes", KEY_BYTES);
+    return CTL_DONE;
+}
+
+static int read_ttl(const struct ctl *ctl, struct send_plan *plan)
+{
+    if (ctl_duration(ctl, "ttl", 0, &plan->options.ttl_ms) != CTL_DONE)
+        return CTL_USAGE;
+    if (ctl_given(ctl, "ttl") && plan->options.ttl_ms == 0)
+        return ctl_usage(ctl, "--ttl 0 leaves no time to get it");
+    return CTL_DONE;
+}
+
 static int read_plan(struct ctl *ctl, struct send_plan *plan)
 {
     int64_t timeout;
     const char *count = ctl_value(ctl, "count");
     plan->options.binary = ctl_given(ctl, "binary");
-    if (read_wait(ctl, plan) != CTL_DONE ||
-        ctl_duration(ctl, "interval", 0, &plan->interval_ms) != CTL_DONE ||
+    if (read_wait(ctl, plan) != CTL_DONE || read_key(ctl, plan) != CTL_DONE ||
+        read_ttl(ctl, plan) != CTL_DONE || ctl_duration(ctl, "interval", 0, &plan->interval_ms) != CTL_DONE ||
         ctl_duration(ctl, "timeout", 0, &timeout) != CTL_DONE)
         return CTL_USAGE;
     if (count && (units_number(count, strlen(count), &plan->count) < 0 || plan->count == 0))
@@ -291,6 +327,8 @@ static const struct ctl_option options[] = {
     {"interval", 'i', CTL_VALUE, "TIME", "with --count or --lines: wait so long between two"},
     {"wait", 'w', CTL_MAYBE, RECEIPT_WORDS, "wait until every client has it, and say who has not"},
     {"timeout", 't', CTL_VALUE, "TIME", "wait no longer for that (default 5), or for the worker"},
+    {"ttl", 0, CTL_VALUE, "TIME", "who has not got it by then does not get it"},
+    {"key", 'k', CTL_VALUE, "KEY", "send it once: not if this key was used in the last five minutes"},
     {"dry-run", 0, CTL_FLAG, NULL, "send nothing; list who would get it"},
     CTL_OPTION_CLIENT,
     CTL_OPTION_ALL,
@@ -319,6 +357,10 @@ const struct ctl_verb verb_send = {
         "more). --wait=ponged: until each browser has answered a ping that follows it, as all do by\n"
         "themselves. --wait=acked: until the page's script has said so, where its protocol can. Prints\n"
         "\"delivered 41 of 43 in 12 ms, 1 closed, 1 timed out\"; -v names the two. Exits 1 if any failed.\n"
+        "\n"
+        "--key makes it safe to send again what may have gone out: of two messages to a channel with one "
+        "key\n"
+        "the second reaches nobody, and the id that is printed is the first one's.\n"
         "\n"
         "A worker that goes away between two messages is looked for 5 s. Nothing is sent twice: where it is\n"
         "not known whether a message went out, wsctl says which, and exits 3.\n"

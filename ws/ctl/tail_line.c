@@ -114,7 +114,8 @@ static void read_event(struct sight *s, const struct wspush_event *e)
     *s = (struct sight){.direction = IN, .channel = colon ? colon + 1 : e->name, .time = clock_wall_ms()};
     if (e->name[0] != '@') {
         read_pushed(s, e);
-    } else if (!flat_read(e->payload, e->len, read_member, s) || s->client.len == 0) {
+    } else if (!flat_read(e->payload, e->len, read_member, s) ||
+               (s->client.len == 0 && s->direction != HAPPENED)) {
         s->direction = UNREAD;
         s->binary = false;
         buf_clear(&s->payload);
@@ -255,18 +256,18 @@ static void print_json(const struct sight *s, const struct wspush_event *e)
     struct buf line = {0};
     const char *object = memchr(e->payload, '{', e->len);
     buf_addf(&line, "{\"direction\":\"%s\",\"channel\":", directions[s->direction].name);
-    json_string(&line, s->channel, strlen(s->channel));
+    json_add_string(&line, s->channel, strlen(s->channel));
     buf_addc(&line, ',');
     if (s->direction == OUT) {
         buf_adds(&line, s->binary ? "\"type\":\"binary\",\"b64\":" : "\"type\":\"text\",\"data\":");
-        (s->binary ? json_base64 : json_string)(&line, e->payload, e->len);
+        (s->binary ? json_add_base64 : json_add_string)(&line, e->payload, e->len);
         buf_addf(&line, ",\"time\":%lld}", (long long)s->time);
     } else if (s->direction == UNREAD || !object) {
         buf_adds(&line, "\"line\":");
-        json_string(&line, e->payload, e->len);
+        json_add_string(&line, e->payload, e->len);
         buf_addc(&line, '}');
     } else {
-        json_copy(&line, object + 1, e->len - (size_t)(object + 1 - (const char *)e->payload));
+        json_add_copy(&line, object + 1, e->len - (size_t)(object + 1 - (const char *)e->payload));
     }
     print_line(stdout, &line);
 }

@@ -15,6 +15,7 @@ extern const struct ctl_verb verb_refused;
 extern const struct ctl_verb verb_console;
 extern const struct ctl_verb verb_each;
 extern const struct ctl_verb verb_tail;
+extern const struct ctl_verb verb_history;
 extern const struct ctl_verb verb_drain;
 extern const struct ctl_verb verb_reload;
 extern const struct ctl_verb verb_info;

@@ -75,6 +75,7 @@ int ctl_status(enum wspush_result result)
     switch (result) {
     case WSPUSH_OK: return CTL_DONE;
     case WSPUSH_EMPTY:
+    case WSPUSH_NOPOS:
     case WSPUSH_NOTARGET: return CTL_NOTHING;
     case WSPUSH_BADNAME: return CTL_USAGE;
     case WSPUSH_NOWORKER:

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "push/shard.h"
 
 /* With more channels than this in a turn the others go by the queues: memory is bounded. */
@@ -15,7 +16,7 @@ static struct batch *batch_of(const struct shard *s, uint32_t channel)
 
 /* ---- the end of a batch ---- */
 
-static void push_each(struct conn *c, const struct batch *b)
+static void push_each(struct conn *c, struct batch *b)
 {
     for (uint32_t i = 0; i < b->count; i++)
         conn_push(c, b->msgs[i]);
@@ -25,6 +26,8 @@ static void put_away(struct shard *s, struct batch *b)
 {
     for (uint32_t i = 0; i < b->count; i++)
         msg_unref(b->msgs[i]);
+    free(b->runs[TRANSPORT_V1].bytes);
+    free(b->runs[TRANSPORT_SSE].bytes);
     if (s->spare_batch)
         free(b);
     else
@@ -32,15 +35,38 @@ static void put_away(struct shard *s, struct batch *b)
 }
 
 /* Clients who end meanwhile find no batch to catch up with. */
-static void end(struct shard *s, struct batch *b, void (*give)(struct conn *c, const struct batch *b))
+static void end(struct shard *s, struct batch *b, void (*give)(struct conn *c, struct batch *b))
 {
     struct shard_channel *ch = &s->channels[b->channel];
     ch->batch = NULL;
     list_remove(&b->link);
     s->batch_count--;
     for (uint32_t i = 0; i < ch->count; i++)
-        give(ch->subscribers[i], b);
+        if (!shard_is_behind(ch->subscribers[i], b->channel))
+            give(ch->subscribers[i], b);
     put_away(s, b);
+}
+
+bool batch_make_run(struct batch *b, struct websocket *ws, enum transport transport)
+{
+    struct run *run = &b->runs[transport];
+    struct buf bytes = {0};
+    bool made = true;
+    for (uint32_t i = 0; made && i < b->count; i++) {
+        const struct msg *form = msg_form(b->msgs[i], ws, transport);
+        made = form != NULL;
+        if (!made)
+            break;
+        buf_add(&bytes, msg_frame(form), msg_frame_len(form));
+        run->longest = form->len > run->longest ? form->len : run->longest;
+    }
+    if (!made || buf_failed(&bytes)) {
+        buf_fini(&bytes);
+        return false;
+    }
+    run->bytes = bytes.data;
+    run->len = bytes.len;
+    return true;
 }
 
 static struct batch *oldest(const struct shard *s)
@@ -61,11 +87,19 @@ void batch_settle_all(struct shard *s)
         end(s, b, push_each);
 }
 
+static void catch_up_with(struct conn *c, uint32_t channel)
+{
+    struct batch *b = batch_of(c->shard, channel);
+    if (b && !c->too_slow &&
+        !shard_is_behind(c, channel)) /* who loses what waits gets nothing behind the gap */
+        push_each(c, b);
+}
+
 void batch_catch_up(struct conn *c)
 {
-    const struct batch *b = batch_of(c->shard, c->channel);
-    if (b && !c->too_slow) /* who loses what waits gets nothing behind the gap */
-        push_each(c, b);
+    catch_up_with(c, c->channel);
+    for (uint32_t i = 0; c->more && i < c->more->count; i++)
+        catch_up_with(c, c->more->subscriptions[i].channel);
 }
 
 void batch_flush_all(struct shard *s)
@@ -88,7 +122,9 @@ static struct batch *begin(struct shard *s, uint32_t channel)
     list_append(&s->batches, &b->link);
     b->channel = channel;
     b->count = 0;
-    b->len = b->longest = 0;
+    for (int i = 0; i < TRANSPORTS; i++)
+        b->runs[i] = (struct run){0};
+    b->runs[TRANSPORT_RAW].bytes = b->bytes;
     s->channels[channel].batch = b;
     return b;
 }
@@ -97,7 +133,7 @@ static struct batch *begin(struct shard *s, uint32_t channel)
 static struct batch *room_for(struct shard *s, uint32_t channel, size_t frame_len)
 {
     struct batch *b = batch_of(s, channel);
-    if (b && (b->count == BATCH_MESSAGES || b->len + frame_len > BATCH_BYTES)) {
+    if (b && (b->count == BATCH_MESSAGES || b->runs[TRANSPORT_RAW].len + frame_len > BATCH_BYTES)) {
         end(s, b, conn_push_batch);
         b = NULL;
     }
@@ -113,9 +149,10 @@ bool batch_add(struct shard *s, uint32_t channel, struct msg *m)
         batch_settle(s, channel);
         return false;
     }
-    memcpy(b->bytes + b->len, msg_frame(m), frame_len);
-    b->len += frame_len;
-    b->longest = m->len > b->longest ? m->len : b->longest;
+    struct run *raw = &b->runs[TRANSPORT_RAW];
+    memcpy(raw->bytes + raw->len, msg_frame(m), frame_len);
+    raw->len += frame_len;
+    raw->longest = m->len > raw->longest ? m->len : raw->longest;
     msg_ref(m);
     b->msgs[b->count++] = m;
     return true;

@@ -15,6 +15,7 @@
 #include "base/tally.h"
 #include "push/shard.h"
 #include "wire/deflate_offer.h"
+#include "wire/sse.h"
 
 /* A client is read in small pieces where a byte may become a thousand (RFC 7692), and not at all any more in
  * a turn that has made so much of what others sent: it comes first in a later one. A message of 64 KiB and
@@ -91,12 +92,21 @@ void conn_adopt(struct shard *shard, int fd, bool over_unix)
 
 static void take_bytes(struct conn *c, uint8_t *bytes, size_t len)
 {
-    c->heard = moment_of(c->shard->loop->now);
     c->bytes_in += len;
+    if (c->opened && c->transport == TRANSPORT_SSE)
+        return; /* its request is all that it has to say */
+    c->heard = moment_of(c->shard->loop->now);
     if (c->state <= CONN_REGISTERING)
         handshake_read(c, bytes, len);
     else if (c->state != CONN_ENDED)
         conn_take_frames(c, bytes, len);
+}
+
+/* An event stream has no other end than this. */
+static unsigned code_of_eof(const struct conn *c, bool parted)
+{
+    bool stream = c->opened && c->transport == TRANSPORT_SSE;
+    return parted ? c->close_code : stream ? 1001 : 1006;
 }
 
 /* The peer says no more. Whoever has shaken hands, or was told why it ends, may still read. */
@@ -104,7 +114,7 @@ static void on_eof(struct conn *c)
 {
     bool parted = c->close_received || c->state == CONN_ENDED;
     if (!parted || c->eof || outq_empty(&c->out)) {
-        conn_drop(c, parted ? c->close_code : 1006);
+        conn_drop(c, code_of_eof(c, parted));
         return;
     }
     c->eof = true;
@@ -224,8 +234,29 @@ void conn_leave(struct conn *c)
     if (!c->client || c->left)
         return;
     c->left = true;
-    shard_unsubscribe(c->shard, c);
+    shard_unsubscribe_all(c->shard, c);
     shard_post(c->shard, (struct mail){.kind = MAIL_GONE, .number = c->client, .value = c->close_code});
+}
+
+/* Whether who was closed with it is not to come back (docs/CLIENT.md). */
+static bool is_final(unsigned code)
+{
+    return code == 1000 || code == 1002 || code == 1003 || (code >= 1007 && code <= 1010) ||
+           (code >= 3500 && code <= 3999) || code >= 4500;
+}
+
+/* An event stream ends where the connection does; one that is closed for good says so. */
+static void end_stream(struct conn *c, unsigned code)
+{
+    c->close_code = (uint16_t)code;
+    c->close_received = true; /* there is no handshake to wait for */
+    if (is_final(code)) {
+        struct buf text = {0};
+        sse_add_end(&text);
+        conn_push_control(c, buf_failed(&text) ? NULL : msg_new_raw(text.data, text.len));
+        buf_fini(&text);
+    }
+    conn_end(c);
 }
 
 void conn_close(struct conn *c, unsigned code, struct msg *close_frame)
@@ -235,6 +266,10 @@ void conn_close(struct conn *c, unsigned code, struct msg *close_frame)
     batch_catch_up(c);
     if (c->state != CONN_OPEN || c->io.reaping) /* that was too much for it */
         return;
+    if (c->transport == TRANSPORT_SSE) {
+        end_stream(c, code);
+        return;
+    }
     c->state = CONN_CLOSING;
     c->close_code = (uint16_t)code;
     c->end_at = moment_of(c->shard->loop->now + c->config->close_timeout);
@@ -252,11 +287,18 @@ void conn_close_with(struct conn *c, unsigned code, const char *reason)
     msg_unref(m);
 }
 
+const struct shared_name *conn_channel_name(const struct conn *c)
+{
+    if (c->more && c->more->own)
+        return c->more->own;
+    return c->channel == NO_CHANNEL ? NULL : c->shard->channels[c->channel].name;
+}
+
 /* Networks that went away are nothing to look at; the rest may be. */
 static void log_end(const struct conn *c, int error)
 {
     char address[ADDRESS_TEXT_MAX];
-    const struct shared_name *name = c->channel == NO_CHANNEL ? NULL : c->shard->channels[c->channel].name;
+    const struct shared_name *name = conn_channel_name(c);
     (error == -ERR_PONG_TIMEOUT ? log_debug : log_peer)(
         "closed c%" PRIu64 " with %d: %s (address %s, channel %.*s)", c->client, error_close_code(error),
         error_text(error), address_text(&c->address, address), name ? (int)name->len : 1,
@@ -302,8 +344,7 @@ static void reap(struct loop *loop, struct io *io)
         handshake_free(c->handshake);
     }
     msg_unref(c->owed_pong);
-    tally_change(TALLY_connections, c->throttle ? sizeof *c->throttle : 0, 0);
-    free(c->throttle);
+    conn_drop_more(c);
     if (c->counted)
         addresses_leave(shard->world->addresses, &c->address);
     if (c->seated)
@@ -317,11 +358,26 @@ static void reap(struct loop *loop, struct io *io)
 
 /* ---- WS.LIST ---- */
 
+/* The names of the channels that it is on, its own first. */
+static void fill_channels(const struct conn *c, struct client_row *row)
+{
+    uint32_t own = c->channel != NO_CHANNEL;
+    uint32_t others = c->more ? c->more->count : 0;
+    row->channels = malloc((own + others + 1) * sizeof *row->channels);
+    if (!row->channels)
+        return;
+    if (own)
+        row->channels[row->channel_count++] = shared_name_ref(c->shard->channels[c->channel].name);
+    for (uint32_t i = 0; i < others; i++) {
+        const struct shard_channel *ch = &c->shard->channels[c->more->subscriptions[i].channel];
+        row->channels[row->channel_count++] = shared_name_ref(ch->name);
+    }
+}
+
 void conn_fill_row(const struct conn *c, struct client_row *row)
 {
-    struct shared_name *name = c->shard->channels[c->channel].name;
     *row = (struct client_row){.client = c->client,
-                               .channel = shared_name_ref(name),
+                               .transport = (enum transport)c->transport,
                                .since = c->since,
                                .msgs_out = c->msgs_out,
                                .msgs_in = c->msgs_in,
@@ -330,4 +386,5 @@ void conn_fill_row(const struct conn *c, struct client_row *row)
                                .queued = c->out.bytes,
                                .ping = c->ping_ms};
     address_text(&c->address, row->address);
+    fill_channels(c, row);
 }

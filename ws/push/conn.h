@@ -4,7 +4,7 @@
  * drained) -> reaped. At rest an open connection holds this struct and nothing else.
  *
  * Files: conn.c begins, reads and ends it; conn_out.c writes; handshake.c is the way to OPEN, refuse.c the
- * way out; conn_in.c what its frames mean; conn_time.c its deadlines.
+ * way out; conn_in.c what its frames mean, conn_v1.c what they mean in wspush.v1; conn_time.c its deadlines.
  */
 #ifndef WSPUSH_PUSH_CONN_H
 #define WSPUSH_PUSH_CONN_H
@@ -37,11 +37,27 @@ struct handshake {
     struct shared_name *channel;
 };
 
-/* Where what it may send is limited. */
-struct throttle {
+/* A channel that a client of wspush.v1 is on, besides its own. */
+struct conn_channel {
+    uint32_t channel; /* number */
+    uint32_t index;   /* among the channel's subscribers */
+    bool behind;      /* it is to get what it missed first */
+};
+
+/* What only some connections have: those that are limited in what they may send, and those of wspush.v1. */
+struct conn_more {
+    /* the throttle */
+    bool limited;
     struct rate rate;
     int64_t quiet_until;  /* it is not read; 0: it is */
     int64_t behind_since; /* what it says has not been read up to the end since; 0: it has */
+    /* wspush.v1 */
+    struct shared_name *own; /* the name of its own channel */
+    struct conn_channel *subscriptions;
+    uint32_t count;
+    uint32_t cap;
+    uint32_t faults;  /* in a row */
+    uint64_t visited; /* by the shard's walk of this number */
 };
 
 enum { NO_CHANNEL = UINT32_MAX };
@@ -51,17 +67,20 @@ struct conn {
     struct io io;
     struct shard *shard;
     struct outq out;
-    uint8_t state;        /* enum conn_state */
-    uint8_t pongs;        /* in the queue */
-    uint8_t deflate_bits; /* log2 of the window of its compressed messages; 0: none are sent or taken */
-    bool opened : 1;      /* it has been OPEN */
-    bool over_unix : 1;
+    uint8_t state;            /* enum conn_state */
+    uint8_t pongs;            /* in the queue */
+    uint8_t deflate_bits : 4; /* log2 of the window of its compressed messages; 0: none are sent or taken */
+    uint8_t transport : 2;    /* enum transport */
+    uint8_t behind : 1;       /* on one of its channels at least */
+    uint8_t mortal : 1;       /* a message that may expire is in the queue, or was */
+    bool opened : 1;          /* it has been OPEN */
+    bool registered : 1;      /* the hub has let it in */
+    bool own_behind : 1;      /* it is to get what it missed of its own channel first */
     bool close_received : 1;
-    bool shut : 1; /* our side is shut down */
-    bool eof : 1;  /* so is the peer's */
+    bool eof : 1; /* the peer has shut its side down */
     bool too_slow : 1;
-    bool left : 1;    /* the hub knows that it is going */
-    bool counted : 1; /* in world->addresses */
+    bool left : 1;  /* the hub knows that it is going */
+    bool asked : 1; /* the hub for more of what it missed */
     /* moments of the monotonic clock; 0: not so */
     uint32_t slow_since;
     const struct channel_config *config; /* the top level's until the channel is known */
@@ -77,19 +96,23 @@ struct conn {
         struct handshake *handshake;       /* until it was opened */
         struct websocket_partial *partial; /* from then on; NULL at rest */
     };
-    struct throttle *throttle; /* NULL: nothing is limited */
-    struct msg *owed_pong;     /* for the newest of the pings that were too many */
-    uint64_t client;           /* number; 0 until REGISTERING */
-    uint32_t channel;          /* number of its channel, or NO_CHANNEL */
-    uint32_t channel_index;    /* among its subscribers */
-    struct timer timer;        /* the earliest deadline */
-    uint32_t unread_since;     /* reading is paused since */
-    uint32_t end_at;     /* when waiting for the peer ends: for its request, or for its side of the end */
-    int64_t since;       /* Unix milliseconds */
-    uint32_t ping_ms;    /* how long the last pong took */
-    uint16_t close_code; /* with which it ends, for the records */
-    bool seated : 1;     /* in world->seated */
-    bool awaits : 1;     /* pongs to messages: shard_receipt.c */
+    struct conn_more *more; /* NULL: it has none of that */
+    struct msg *owed_pong;  /* for the newest of the pings that were too many */
+    uint64_t client;        /* number; 0 until REGISTERING */
+    uint32_t channel;       /* number of its own channel, or NO_CHANNEL: it is not on it */
+    uint32_t channel_index; /* among its subscribers */
+    struct timer timer;     /* the earliest deadline */
+    uint32_t unread_since;  /* reading is paused since */
+    uint32_t end_at;        /* when waiting for the peer ends: for its request, or for its side of the end */
+    int64_t since;          /* Unix milliseconds */
+    uint32_t ping_ms;       /* how long the last pong took */
+    uint16_t close_code;    /* with which it ends, for the records */
+    bool seated : 1;        /* in world->seated */
+    bool counted : 1;       /* in world->addresses */
+    bool awaits : 1;        /* pongs to messages: shard_receipt.c */
+    bool over_unix : 1;
+    bool shut : 1; /* our side is shut down */
+    bool asks : 1; /* it is to ask the hub for more of what it missed, when there is room */
     struct address address;
 };
 
@@ -113,6 +136,8 @@ void conn_drop(struct conn *c, unsigned code);
 /* The hub gets to know that it is nobody's recipient from here on. Not within a walk through the subscribers:
  * in the flush, or the reap. */
 void conn_leave(struct conn *c);
+/* The name of its own channel, or NULL as long as it has none. */
+const struct shared_name *conn_channel_name(const struct conn *c);
 void conn_fill_row(const struct conn *c, struct client_row *row);
 /* NULL if this io is not a client's. */
 struct conn *conn_of(struct io *io);
@@ -121,11 +146,13 @@ struct conn_ref conn_ref(const struct conn *c);
 
 /* conn_out.c */
 
-/* Queues a message, a data frame or any other. Over the bounds it is flushed first; if that does not help,
- * the client is slow and ends. */
+/* Queues a message, a data frame or any other, in the form that the client speaks. Over the bounds it is
+ * flushed first; if that does not help, the client is slow and ends. */
 void conn_push(struct conn *c, struct msg *m);
+/* Queues what the client asked for and had room for: the bounds are not looked at. */
+void conn_replay(struct conn *c, const struct replay *replay);
 /* The same for all messages of a batch: written at once where nothing waits before them. */
-void conn_push_batch(struct conn *c, const struct batch *b);
+void conn_push_batch(struct conn *c, struct batch *b);
 /* Queues what the protocol itself makes us say, which may pass the bounds (RFC 6455 sections 5.5.1 and
  * 5.5.3). */
 void conn_queue(struct conn *c, struct msg *m);
@@ -145,8 +172,10 @@ void conn_drop_queue(struct conn *c);
 /* The request did not come in time. */
 void handshake_expired(struct conn *c);
 void handshake_read(struct conn *c, const uint8_t *bytes, size_t len);
-/* The hub has registered the client on `channel`. */
-void handshake_done(struct conn *c, uint32_t channel, struct shared_name *name);
+/* The hub has registered the client; it is on its own channel, of that number, as `seat` says. */
+void handshake_done(struct conn *c, uint32_t channel, struct shared_name *name, enum seat seat);
+/* The hub has not, for -ERR_... */
+void handshake_denied(struct conn *c, int error);
 void handshake_free(struct handshake *h);
 
 /* refuse.c */
@@ -164,8 +193,23 @@ void handshake_refuse(struct conn *c, int error, const char *detail, const struc
 /* conn_in.c */
 
 void conn_take_frames(struct conn *c, uint8_t *bytes, size_t len);
+/* What it said goes to the message's channel, or to its own where that is NULL. */
+void conn_send_to_hub(struct conn *c, struct msg *take_m);
+
+/* conn_v1.c */
+
+/* A request of wspush.v1, the text of a frame; NULL: it was binary. 0, or -ERR_... that ends the connection.
+ */
+int conn_take_request(struct conn *c, const uint8_t *text, size_t len);
+/* What is wrong with a request; `channel` may be NULL. */
+void conn_say_error(struct conn *c, const char *code, const char *text, const char *channel,
+                    size_t channel_len);
 
 /* conn_rate.c */
+
+/* What only some connections have; NULL when there is no memory: the connection then ends. */
+struct conn_more *conn_need_more(struct conn *c);
+void conn_drop_more(struct conn *c);
 
 /* How many bytes may be read from it at once. */
 size_t conn_may_read(const struct conn *c, size_t most);
@@ -179,7 +223,7 @@ void conn_hear_again(struct conn *c);
 void conn_set_limits(struct conn *c);
 static inline bool conn_is_quiet(const struct conn *c)
 {
-    return c->state == CONN_OPEN && c->throttle && c->throttle->quiet_until;
+    return c->state == CONN_OPEN && c->more && c->more->quiet_until;
 }
 
 /* conn_time.c */

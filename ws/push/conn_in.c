@@ -22,7 +22,7 @@ static void echo(struct conn *c, struct msg *m)
     msg_unref(m);
 }
 
-static void send_to_hub(struct conn *c, struct msg *take_m)
+void conn_send_to_hub(struct conn *c, struct msg *take_m)
 {
     atomic_fetch_add_explicit(&c->shard->world->mail_bytes, take_m->len, memory_order_relaxed);
     atomic_fetch_add_explicit(&c->shard->world->hub_mail->cargo, take_m->len, memory_order_relaxed);
@@ -39,6 +39,8 @@ static int on_message(void *arg, enum websocket_opcode opcode, const uint8_t *pa
     c->shard->loop->worked += len;
     stats_add(&c->shard->stats, STAT_messages_in, 1);
     stats_add(&c->shard->stats, STAT_bytes_in, len);
+    if (c->transport == TRANSPORT_V1)
+        return opcode == WEBSOCKET_TEXT ? conn_take_request(c, payload, len) : conn_take_request(c, NULL, 0);
     if (c->config->inbound == INBOUND_OFF)
         return -ERR_INBOUND_OFF;
     struct msg *m = msg_new(c->shard->ws, opcode, payload, len);
@@ -47,7 +49,7 @@ static int on_message(void *arg, enum websocket_opcode opcode, const uint8_t *pa
     if (c->config->inbound == INBOUND_ECHO)
         echo(c, m);
     else
-        send_to_hub(c, m);
+        conn_send_to_hub(c, m);
     return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "push/batch.h"
 #include "push/conn.h"
+#include "push/notice.h"
 #include "push/shard.h"
 
 /* So much of what was published has been written. */
@@ -31,6 +32,11 @@ static void drop_broken(struct conn *c)
     conn_drop(c, c->close_received ? c->close_code : 1006);
 }
 
+static bool is_data(const struct msg *m)
+{
+    return (m->opcode == WEBSOCKET_TEXT || m->opcode == WEBSOCKET_BINARY) && !m->notice;
+}
+
 static void on_left(void *arg, const struct msg *m, bool written)
 {
     struct conn *c = arg;
@@ -38,7 +44,7 @@ static void on_left(void *arg, const struct msg *m, bool written)
         c->pongs--;
     if (m->receipt)
         (written ? shard_receipt_written : shard_receipt_lost)(c, m);
-    if (written && (m->opcode == WEBSOCKET_TEXT || m->opcode == WEBSOCKET_BINARY))
+    if (written && is_data(m))
         count_sent(c, 1);
 }
 
@@ -73,14 +79,45 @@ static void want_events(struct conn *c)
     loop_want(c->shard->loop, &c->io, in | (outq_empty(&c->out) ? 0u : EPOLLOUT));
 }
 
+static void drop_expired(struct conn *c)
+{
+    size_t before = c->out.bytes;
+    bool mortal;
+    outq_drop_expired(&c->out, c->shard->loop->now, &mortal, on_left, c);
+    c->mortal = mortal;
+    shard_count_out(c->shard, (int64_t)c->out.bytes - (int64_t)before);
+}
+
+/* It can't get any message any more. */
+static bool is_over(const struct conn *c)
+{
+    return c->state != CONN_OPEN || c->io.reaping;
+}
+
+/* What it missed comes as it has room: half of what may be queued. */
+static void ask_for_more(struct conn *c)
+{
+    size_t half = c->config->out_limit / 2;
+    if (!c->asks || c->asked || is_over(c) || c->out.bytes >= half)
+        return;
+    c->asked = true;
+    size_t room = half - c->out.bytes;
+    shard_post(c->shard, (struct mail){.kind = MAIL_MORE,
+                                       .number = c->client,
+                                       .value = room < UINT32_MAX ? (uint32_t)room : UINT32_MAX});
+}
+
 void conn_flush(struct loop *loop, struct io *io)
 {
     struct conn *c = conn_of(io);
     (void)loop;
+    if (c->mortal)
+        drop_expired(c);
     write_queue(c);
     if (io->reaping)
         return;
     push_owed_pong(c);
+    ask_for_more(c);
     if (c->state > CONN_OPEN)
         conn_leave(c);
     if (c->eof && outq_empty(&c->out)) {
@@ -113,40 +150,109 @@ void conn_push_control(struct conn *c, struct msg *take_m)
     msg_unref(take_m);
 }
 
-void conn_is_slow(struct conn *c, size_t bytes, size_t messages)
-{
-    size_t before = c->out.bytes;
-    bool drop = c->config->slow == SLOW_DROP;
-    c->too_slow = true; /* for what now leaves the queue */
-    if (drop)
-        stats_add(&c->shard->stats, STAT_slow_dropped,
-                  outq_drop_oldest(&c->out, bytes, messages, on_left, c));
-    else
-        outq_drop_unstarted(&c->out, on_left, c);
-    shard_count_out(c->shard, (int64_t)c->out.bytes - (int64_t)before);
-    if (drop) {
-        c->too_slow = false;
-        c->slow_since = 0;
-    } else {
-        stats_add(&c->shard->stats, STAT_slow_closed, 1);
-        conn_fail(c, -ERR_SLOW);
-    }
-}
-
 static bool over_bounds(const struct conn *c, size_t more)
 {
     return !outq_empty(&c->out) &&
            (c->out.bytes + more > c->config->out_limit || c->out.count >= c->config->out_messages);
 }
 
-/* The form in which this client gets it. A window of N bits is enough for a message of at most 2^N bytes. */
-static struct msg *form_for(const struct conn *c, struct msg *m)
+/* The same message compressed, where the client takes that. A window of N bits is enough for a message of at
+ * most 2^N bytes. */
+static struct msg *compressed_for(const struct conn *c, struct msg *m)
 {
-    bool data = m->opcode == WEBSOCKET_TEXT || m->opcode == WEBSOCKET_BINARY;
-    if (!c->deflate_bits || !data || m->len < c->config->deflate_min ||
+    if (!c->deflate_bits || m->len < c->config->deflate_min ||
         (c->deflate_bits < DEFLATE_BITS_MAX && m->len > (size_t)1 << c->deflate_bits))
         return m;
     return msg_compressed(m, c->shard->ws, (int)c->config->deflate_level);
+}
+
+/* The form in which this client gets it; NULL when there is no memory. What is no data and no notice has one
+ * form. */
+static struct msg *form_for(const struct conn *c, struct msg *m)
+{
+    if (!is_data(m) && !m->notice)
+        return m;
+    struct msg *form = msg_form(m, c->shard->ws, (enum transport)c->transport);
+    return form ? compressed_for(c, form) : NULL;
+}
+
+/* Everything that waits goes, and the client with it. */
+static void close_slow(struct conn *c)
+{
+    size_t before = c->out.bytes;
+    c->too_slow = true; /* for what now leaves the queue */
+    outq_drop_unstarted(&c->out, on_left, c);
+    shard_count_out(c->shard, (int64_t)c->out.bytes - (int64_t)before);
+    stats_add(&c->shard->stats, STAT_slow_closed, 1);
+    conn_fail(c, -ERR_SLOW);
+}
+
+/* What a cut takes out of a queue: of each channel the newest that is lost. */
+struct cut {
+    struct conn *conn;
+    struct buf losses; /* struct loss */
+};
+
+struct loss {
+    struct shared_name *channel;
+    struct msg_id id;
+};
+
+static void note_loss(struct cut *cut, const struct msg *m)
+{
+    struct loss *losses = (void *)cut->losses.data;
+    size_t count = cut->losses.len / sizeof *losses;
+    for (size_t i = 0; i < count; i++)
+        if (losses[i].channel == m->channel) {
+            losses[i].id = m->id;
+            return;
+        }
+    buf_add(&cut->losses, &(struct loss){shared_name_ref(m->channel), m->id}, sizeof *losses);
+}
+
+static void on_cut(void *arg, const struct msg *m, bool written)
+{
+    struct cut *cut = arg;
+    on_left(cut->conn, m, written);
+    if (cut->conn->transport != TRANSPORT_RAW && m->id.gen && m->channel)
+        note_loss(cut, m);
+}
+
+/* Before what is left in the queue stands what is missing in it. False when there is no memory. */
+static bool tell_losses(struct cut *cut)
+{
+    struct conn *c = cut->conn;
+    struct loss *losses = (void *)cut->losses.data;
+    bool told = !buf_failed(&cut->losses);
+    for (size_t i = 0; i < cut->losses.len / sizeof *losses; i++) {
+        struct msg *m = notice_reset(losses[i].channel, "slow", losses[i].id);
+        struct msg *form = m ? form_for(c, m) : NULL;
+        told = told && form && outq_push_first(&c->out, form) == 0;
+        if (told)
+            shard_count_out(c->shard, (int64_t)msg_frame_len(form));
+        msg_unref(m);
+        shared_name_unref(losses[i].channel);
+    }
+    buf_fini(&cut->losses);
+    return told;
+}
+
+static bool cut_queue(struct conn *c, size_t bytes, size_t messages)
+{
+    size_t before = c->out.bytes;
+    struct cut cut = {.conn = c};
+    c->too_slow = true; /* for what now leaves the queue */
+    stats_add(&c->shard->stats, STAT_slow_dropped, outq_drop_oldest(&c->out, bytes, messages, on_cut, &cut));
+    c->too_slow = false;
+    c->slow_since = 0;
+    shard_count_out(c->shard, (int64_t)c->out.bytes - (int64_t)before);
+    return tell_losses(&cut);
+}
+
+void conn_is_slow(struct conn *c, size_t bytes, size_t messages)
+{
+    if (c->config->slow == SLOW_CLOSE || !cut_queue(c, bytes, messages) || over_bounds(c, 0))
+        close_slow(c);
 }
 
 /* Whose queue stays this long is slow some time later. */
@@ -158,48 +264,91 @@ static void watch_slowness(struct conn *c)
     conn_reckon(c);
 }
 
-void conn_push(struct conn *c, struct msg *m)
+static void lose(struct conn *c, const struct msg *m)
 {
-    if (c->state != CONN_OPEN || c->io.reaping) {
-        if (m->receipt)
-            shard_receipt_lost(c, m);
-        return;
-    }
-    struct msg *form = form_for(c, m);
-    size_t len = msg_frame_len(form);
+    if (m->receipt)
+        shard_receipt_lost(c, m);
+}
+
+static bool has_expired(const struct conn *c, const struct msg *m)
+{
+    return m->expires && m->expires <= c->shard->loop->now;
+}
+
+/* Makes room by the bounds. False: it does not get the message. */
+static bool make_room(struct conn *c, size_t len)
+{
     if (over_bounds(c, len))
         write_queue(c);
     if (!c->io.reaping && over_bounds(c, len)) /* a quarter at a time, so that a message costs O(1) */
         conn_is_slow(c, c->config->out_limit / 4 * 3, c->config->out_messages / 4 * 3);
-    if (c->state != CONN_OPEN || c->io.reaping) {
-        if (m->receipt)
-            shard_receipt_lost(c, m);
+    return !is_over(c);
+}
+
+static void queue_form(struct conn *c, const struct msg *m, struct msg *form)
+{
+    conn_queue(c, form);
+    c->mortal |= m->expires != 0;
+    if (!m->notice)
+        stats_add(&c->shard->stats, STAT_deliveries, 1);
+    if (form->deflated)
+        stats_add(&c->shard->stats, STAT_deliveries_compressed, 1);
+    watch_slowness(c);
+}
+
+void conn_push(struct conn *c, struct msg *m)
+{
+    if (is_over(c) || has_expired(c, m)) {
+        lose(c, m);
         return;
     }
-    conn_queue(c, form);
-    stats_add(&c->shard->stats, STAT_deliveries, 1);
-    stats_add(&c->shard->stats, STAT_deliveries_compressed, form != m);
-    watch_slowness(c);
+    if (m->notice && c->transport == TRANSPORT_RAW)
+        return;
+    struct msg *form = form_for(c, m);
+    if (!form)
+        conn_drop(c, 1011);
+    else if (make_room(c, msg_frame_len(form)))
+        queue_form(c, m, form);
+    else
+        lose(c, m);
+}
+
+void conn_replay(struct conn *c, const struct replay *replay)
+{
+    for (size_t i = 0; i < replay->count && !is_over(c); i++) {
+        struct msg *form = has_expired(c, replay->msgs[i]) ? NULL : form_for(c, replay->msgs[i]);
+        if (form)
+            queue_form(c, replay->msgs[i], form);
+    }
 }
 
 /* ---- batches ---- */
 
-/* Whether the client gets its bytes as they are, and now. */
-static bool takes_at_once(const struct conn *c, const struct batch *b)
+/* Whether the client gets what was gathered as it is, and now. */
+static bool takes_at_once(const struct conn *c, struct batch *b, const struct run *run)
 {
-    return c->state == CONN_OPEN && !c->io.reaping && outq_empty(&c->out) &&
-           (!c->deflate_bits || b->longest < c->config->deflate_min) && b->len <= c->config->out_limit &&
+    return !is_over(c) && outq_empty(&c->out) &&
+           (run->len || batch_make_run(b, c->shard->ws, (enum transport)c->transport)) &&
+           (!c->deflate_bits || run->longest < c->config->deflate_min) && run->len <= c->config->out_limit &&
            b->count <= c->config->out_messages;
 }
 
 /* What follows the first `done` bytes of a batch waits in the queue. Returns how many messages are out. */
 static uint32_t queue_rest(struct conn *c, const struct batch *b, size_t done)
 {
+    enum transport transport = (enum transport)c->transport;
+    struct msg *form = NULL; /* made already: of which else would those bytes be? */
     uint32_t first = 0;
-    for (; done >= msg_frame_len(b->msgs[first]); first++)
-        done -= msg_frame_len(b->msgs[first]);
-    for (uint32_t i = first; i < b->count && !c->io.reaping; i++)
-        conn_queue(c, b->msgs[i]);
+    for (; done; first++) {
+        form = msg_form(b->msgs[first], c->shard->ws, transport);
+        if (done < msg_frame_len(form))
+            break;
+        done -= msg_frame_len(form);
+    }
+    for (uint32_t i = first; i < b->count && !c->io.reaping; i++) {
+        conn_queue(c, msg_form(b->msgs[i], c->shard->ws, transport));
+        c->mortal |= b->msgs[i]->expires != 0;
+    }
     if (!c->io.reaping) {
         outq_begin(&c->out, done);
         shard_count_out(c->shard, -(int64_t)done);
@@ -208,14 +357,15 @@ static uint32_t queue_rest(struct conn *c, const struct batch *b, size_t done)
     return first;
 }
 
-void conn_push_batch(struct conn *c, const struct batch *b)
+void conn_push_batch(struct conn *c, struct batch *b)
 {
-    if (!takes_at_once(c, b)) {
+    const struct run *run = &b->runs[c->transport];
+    if (!takes_at_once(c, b, run)) {
         for (uint32_t i = 0; i < b->count; i++)
             conn_push(c, b->msgs[i]);
         return;
     }
-    ssize_t n = send(c->io.fd, b->bytes, b->len, MSG_NOSIGNAL);
+    ssize_t n = send(c->io.fd, run->bytes, run->len, MSG_NOSIGNAL);
     size_t sent = n > 0 ? (size_t)n : 0;
     count_written(c, 1, sent);
     stats_add(&c->shard->stats, STAT_deliveries, b->count);
@@ -223,7 +373,7 @@ void conn_push_batch(struct conn *c, const struct batch *b)
         drop_broken(c);
         return;
     }
-    uint32_t out = sent == b->len ? b->count : queue_rest(c, b, sent);
+    uint32_t out = sent == run->len ? b->count : queue_rest(c, b, sent);
     if (out)
         count_sent(c, out);
 }

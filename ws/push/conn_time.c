@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "push/conn.h"
 #include "push/shard.h"
+#include "wire/sse.h"
 
 /* Not reading from a client lasts so long at most: nginx gives up on an upstream that neither reads nor
  * sends. */
@@ -42,7 +43,7 @@ static int64_t open_deadline(const struct conn *c)
     if (c->unread_since) /* what would prove its life is not read */
         when = after(c, c->unread_since, UNREAD_MAX_MS);
     else if (conn_is_quiet(c))
-        when = c->throttle->quiet_until;
+        when = c->more->quiet_until;
     if (config->idle_timeout)
         when = earlier(after(c, c->spoken, config->idle_timeout), when);
     if (!is_unheard(c))
@@ -71,10 +72,25 @@ void conn_stood_still(struct conn *c)
         c->partial_since = c->heard;
 }
 
+/* Nothing comes back from an event stream: the beat shows the page that the line is alive, and the kernel
+ * notices one that is not. */
+static void beat(struct conn *c)
+{
+    struct buf text = {0};
+    sse_add_beat(&text);
+    c->heard = moment_of(c->shard->loop->now);
+    conn_push_control(c, buf_failed(&text) ? NULL : msg_new_raw(text.data, text.len));
+    buf_fini(&text);
+}
+
 /* It asks for the pongs that are awaited, too: a client may have answered none but the newest ping (RFC 6455
  * section 5.5.3). */
 static void ping(struct conn *c)
 {
+    if (c->transport == TRANSPORT_SSE) {
+        beat(c);
+        return;
+    }
     c->pinged = moment_of(c->shard->loop->now);
     conn_push_control(c, msg_new_ping(c->shard->ws, shard_receipt_awaited(c)));
 }

@@ -63,7 +63,7 @@ struct reading {
     enum reading_from from;
     struct msg_id after;
     bool newest;        /* of what is too much the newest are given, else the oldest */
-    uint32_t most;      /* messages */
+    uint32_t most;      /* messages; 0: where the reader is to begin, and whether anything follows, is all */
     uint64_t bytes;     /* at most, but for the first message; what one counts, see reading_cost() */
     uint32_t swells;    /* bytes that a byte of payload may become on its way */
     struct asker asker; /* for an operator; fd -1: for the client */
@@ -101,6 +101,7 @@ struct timers;
 struct engine_up {
     void *arg;
     struct timers *timers; /* of the hub's thread */
+    const int64_t *now;    /* of the turn that runs, monotonic milliseconds */
     /* The publication is numbered and kept, and may be delivered; or it is not, for `fault`, an error reply
      * of the control socket. Its message, if there is one, knows its place. */
     void (*published)(void *arg, const struct publication *p, enum publish_result result, struct msg_id id,
@@ -110,10 +111,12 @@ struct engine_up {
 
 /* What an engine holds, for INFO. Bytes of the heap. */
 struct engine_figures {
-    uint64_t messages; /* in histories */
-    uint64_t bytes;    /* all that counts towards history_total */
-    uint64_t channels; /* whose numbers are known */
-    uint64_t trimmed;  /* messages that left a history for want of room, ever */
+    uint64_t messages;       /* in histories */
+    uint64_t bytes;          /* all that counts towards history_total */
+    uint64_t history_bytes;  /* of these: messages, their forms, keys, and what keeps them */
+    uint64_t sequence_bytes; /* of these: numbers of channels, without the names */
+    uint64_t channels;       /* whose numbers are known */
+    uint64_t trimmed;        /* messages that left a history for want of room, ever */
 };
 
 struct engine;

@@ -1,7 +1,7 @@
 /*
- * From an accepted descriptor to an open WebSocket: the request is read whole, judged by every rule that
- * holds for its channel, and shown to the hub; the 101 leaves only when the hub has registered the client, so
- * that a push that the page's own onopen causes can't miss it.
+ * From an accepted descriptor to an open WebSocket or event stream: the request is read whole, judged by
+ * every rule that holds for its channel, and shown to the hub; the answer leaves only when the hub has
+ * registered the client, so that a push that the page's own onopen causes can't miss it.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -15,7 +15,10 @@
 #include "base/tally.h"
 #include "push/conn.h"
 #include "push/shard.h"
+#include "base/hash.h"
 #include "wire/http.h"
+#include "wire/sse.h"
+#include "wire/v1.h"
 
 enum { TEXT_MAX = 512 };
 
@@ -136,30 +139,114 @@ static int judge(struct conn *c, struct http_request *r, char channel[CHANNEL_NA
     return take_seat(c) ? 0 : -ERR_FULL;
 }
 
-static void ask_hub(struct conn *c, struct http_request *r, const char *channel, size_t len)
+/* ---- letting in ---- */
+
+static bool offers_v1(const struct http_request *r)
+{
+    static const char *const v1[] = {V1_PROTOCOL, NULL};
+    return http_choose_protocol(r, v1).data != NULL;
+}
+
+/* What the client and we speak: wspush.v1 is known always, other subprotocols where they are listed. */
+static enum transport agree(struct conn *c, struct http_request *r)
+{
+    if (r->wants == HTTP_EVENT_STREAM)
+        return TRANSPORT_SSE;
+    r->protocol = http_choose_protocol(r, (const char *const *)c->config->subprotocols.items);
+    if (r->protocol.data || !offers_v1(r))
+        return TRANSPORT_RAW;
+    r->protocol = (struct http_text){V1_PROTOCOL, sizeof V1_PROTOCOL - 1};
+    return TRANSPORT_V1;
+}
+
+/* How long a browser waits before it comes back to a stream: not all that were cut off at once. */
+static unsigned retry_ms(const struct conn *c)
+{
+    enum { LEAST = 1000, SPREAD = 3000 };
+    return LEAST + (unsigned)hash_keyed(&c->client, sizeof c->client) % SPREAD;
+}
+
+static struct msg *make_answer(const struct conn *c, const struct http_request *r)
+{
+    struct buf text = {0};
+    if (c->transport == TRANSPORT_SSE) {
+        http_add_event_stream(&text, r, is_listed(&c->config->origins, "any"));
+        sse_add_retry(&text, retry_ms(c));
+    } else {
+        http_add_switching(&text, r);
+    }
+    struct msg *answer = buf_failed(&text) ? NULL : msg_new_raw(text.data, text.len);
+    buf_fini(&text);
+    return answer;
+}
+
+/* Where a client that comes back was: what the browser says, or the URL. data NULL: nobody says. */
+static struct http_text find_position(const struct conn *c, const struct http_request *r)
+{
+    if (c->transport == TRANSPORT_RAW)
+        return (struct http_text){NULL, 0};
+    if (c->transport == TRANSPORT_SSE && r->last_event_id.len)
+        return r->last_event_id;
+    return http_query(r->target, "since");
+}
+
+static bool take_up_v1(struct conn *c)
+{
+    if (c->transport != TRANSPORT_V1)
+        return true;
+    if (conn_need_more(c))
+        c->more->own = shared_name_ref(c->handshake->channel);
+    return c->more != NULL;
+}
+
+/* 0; a position that is none: -ERR_POSITION. */
+static int ask_hub(struct conn *c, struct http_request *r, const char *channel, size_t len)
 {
     struct handshake *h = c->handshake;
-    struct buf text = {0};
-    if (c->config->deflate == DEFLATE_OFF)
+    struct msg_id since = {0};
+    if (c->config->deflate == DEFLATE_OFF || r->wants == HTTP_EVENT_STREAM)
         r->deflate.bits = 0;
-    c->deflate_bits = r->deflate.bits;
-    r->protocol = http_choose_protocol(r, (const char *const *)c->config->subprotocols.items);
-    http_add_switching(&text, r);
-    h->answer = buf_failed(&text) ? NULL : msg_new_raw(text.data, text.len);
-    buf_fini(&text);
-    if (!h->answer) {
-        conn_drop(c, 1011);
-        return;
-    }
-    h->channel = shared_name_new(channel, len);
+    c->deflate_bits = r->deflate.bits & 15u;
+    c->transport = agree(c, r) & 3u;
+    struct http_text position = find_position(c, r);
+    if (position.data && msg_id_parse(position.data, position.len, &since) < 0 &&
+        c->transport == TRANSPORT_SSE)
+        return -ERR_POSITION; /* a page sees it; where it would not, the hub says it to the script */
     c->client = atomic_fetch_add(&c->shard->world->last_client, 1) + 1;
+    h->answer = make_answer(c, r);
+    h->channel = shared_name_new(channel, len);
+    struct joining *joining = calloc(1, sizeof *joining);
+    if (!h->answer || !joining || !take_up_v1(c)) {
+        free(joining);
+        conn_drop(c, 1011);
+        return 0;
+    }
+    *joining = (struct joining){.channel = shared_name_ref(h->channel),
+                                .user = r->user.len ? shared_name_new(r->user.data, r->user.len) : NULL,
+                                .transport = (enum transport)c->transport,
+                                .has_since = position.data != NULL,
+                                .since = since};
     c->state = CONN_REGISTERING;
-    shard_post(c->shard,
-               (struct mail){.kind = MAIL_REGISTER,
-                             .conn = conn_ref(c),
-                             .number = c->client,
-                             .user = r->user.len ? shared_name_new(r->user.data, r->user.len) : NULL,
-                             .ptr = shared_name_ref(h->channel)});
+    shard_post(
+        c->shard,
+        (struct mail){.kind = MAIL_REGISTER, .conn = conn_ref(c), .number = c->client, .ptr = joining});
+    return 0;
+}
+
+/* A stream that was closed for good is not opened again (the HTML standard: 204 stops an EventSource). */
+static bool stays_closed(const struct http_request *r)
+{
+    return r->wants == HTTP_EVENT_STREAM && r->last_event_id.len == strlen(SSE_CLOSED) &&
+           memcmp(r->last_event_id.data, SSE_CLOSED, strlen(SSE_CLOSED)) == 0;
+}
+
+static void send_away(struct conn *c, const struct http_request *r)
+{
+    struct buf text = {0};
+    http_add_no_content(&text, r, is_listed(&c->config->origins, "any"));
+    conn_push_control(c, buf_failed(&text) ? NULL : msg_new_raw(text.data, text.len));
+    buf_fini(&text);
+    conn_end(c);
 }
 
 static void on_head(struct conn *c, size_t len)
@@ -168,15 +255,19 @@ static void on_head(struct conn *c, size_t len)
     char channel[CHANNEL_NAME_MAX + 1] = "";
     size_t channel_len = 0;
     const char *detail = NULL;
-    int error = http_parse_upgrade(c->handshake->bytes.data, len, &r);
+    int error = http_parse_request(c->handshake->bytes.data, len, &r);
     if (is_trusted(c))
         take_real_ip(c, &r);
     if (error == 0)
         error = judge(c, &r, channel, &channel_len, &detail);
+    if (error == 0 && stays_closed(&r)) {
+        send_away(c, &r);
+        return;
+    }
+    if (error == 0)
+        error = ask_hub(c, &r, channel, channel_len);
     if (error < 0)
         handshake_refuse(c, error, detail, &(struct refused){&r, channel, channel_len});
-    else
-        ask_hub(c, &r, channel, channel_len);
 }
 
 /* Of which nothing is known yet. */
@@ -215,12 +306,14 @@ void handshake_read(struct conn *c, const uint8_t *bytes, size_t len)
     }
 }
 
-void handshake_done(struct conn *c, uint32_t channel, struct shared_name *name)
+void handshake_done(struct conn *c, uint32_t channel, struct shared_name *name, enum seat seat)
 {
     struct handshake *h = c->handshake;
     if (c->state != CONN_REGISTERING)
         return;
-    shard_subscribe(c->shard, c, channel, name);
+    c->registered = true;
+    if (seat != SEAT_NONE)
+        shard_subscribe(c->shard, c, channel, name, seat == SEAT_BEHIND);
     c->partial = NULL;
     c->opened = true;
     c->state = CONN_OPEN;
@@ -231,4 +324,18 @@ void handshake_done(struct conn *c, uint32_t channel, struct shared_name *name)
     conn_push_control(c, h->answer);
     handshake_free(h);
     conn_reckon(c);
+}
+
+/* The request is looked at again: nothing that it says was kept. */
+void handshake_denied(struct conn *c, int error)
+{
+    struct http_request r;
+    char channel[CHANNEL_NAME_MAX + 1];
+    struct handshake *h = c->handshake;
+    if (c->state != CONN_REGISTERING)
+        return;
+    c->left = true; /* the hub does not know it */
+    memcpy(channel, h->channel->text, h->channel->len);
+    http_parse_request(h->bytes.data, h->bytes.len, &r);
+    handshake_refuse(c, error, NULL, &(struct refused){&r, channel, h->channel->len});
 }

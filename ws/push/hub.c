@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "push/notice.h"
+
 enum { MEASURE_AGAIN_MS = 10 };
 
 /* A quiet hub has to notice that the shards have caught up. */
@@ -29,10 +31,16 @@ void hub_init(struct hub *h, struct world *world, struct config *config, struct 
     h->clients_per_shard = calloc(shard_count, sizeof *h->clients_per_shard);
     if (!h->clients_per_shard)
         abort();
-    struct engine_up engine_up = {.arg = h, .timers = &loop->timers, .published = hub_on_published};
+    struct engine_up engine_up = {.arg = h,
+                                  .timers = &loop->timers,
+                                  .now = &loop->now,
+                                  .published = hub_on_published,
+                                  .read = hub_on_read};
     h->engine = engine->open(&engine_up);
+    engine->set_total(h->engine, config->history_total);
     list_init(&h->waiters);
     list_init(&h->inbox_messages);
+    list_init(&h->wanderers);
     timer_init(&h->measure_timer, on_measure);
     timer_init(&h->drain_timer, hub_drained);
     atomic_store(&world->out_total, config->out_total);
@@ -114,31 +122,49 @@ void hub_release_channel(struct hub *h, struct channel *ch)
 
 /* ---- the rest ---- */
 
+/* Where a message is for, and whether the client may send it there: it has to be on the channel. The message
+ * gives the name up: it has its place yet to get. */
+static struct channel *destination(struct hub *h, const struct client *c, struct msg *m)
+{
+    struct shared_name *name = m->channel;
+    m->channel = NULL;
+    if (!name)
+        return c->channel;
+    struct channel *ch = hub_find_channel(h, name->text, name->len);
+    if (!ch || client_seat(c, ch) == SEAT_NONE) {
+        hub_tell(h, c, notice_error("unknown", "it is not on this channel", name->text, name->len));
+        ch = NULL;
+    }
+    shared_name_unref(name);
+    return ch;
+}
+
 static void on_inbound(struct hub *h, const struct mail *mail)
 {
     struct client *c = hub_find_client(h, mail->number);
     struct msg *m = mail->ptr;
     atomic_fetch_sub_explicit(&h->world->mail_bytes, m->len, memory_order_relaxed);
     atomic_fetch_sub_explicit(&h->world->hub_mail->cargo, m->len, memory_order_relaxed);
-    if (!c || c->gone) {
+    struct channel *ch = c && !c->gone ? destination(h, c, m) : NULL;
+    if (!ch) {
         msg_unref(m);
         return;
     }
     if (h->watched)
-        hub_show(h, c, (struct sight){.kind = SIGHT_SAID, .msg = m});
-    if (c->channel->config->inbound == INBOUND_PUBLISH) {
-        const struct shared_name *name = c->channel->name;
+        hub_show(h, c, ch, (struct sight){.kind = SIGHT_SAID, .msg = m});
+    if (ch->config->inbound == INBOUND_PUBLISH) {
+        const struct shared_name *name = ch->name;
         struct publication p = {.channel = name->text,
                                 .channel_len = name->len,
-                                .hash = c->channel->hh.hashv,
-                                .config = c->channel->config,
+                                .hash = ch->hh.hashv,
+                                .config = ch->config,
                                 .msg = m,
                                 .asker.fd = -1};
         hub_publish(h, &p);
         msg_unref(m);
         return;
     }
-    hub_inbound(h, c, m);
+    hub_inbound(h, c, ch, m);
 }
 
 static void on_configured(struct hub *h)
@@ -153,6 +179,9 @@ void hub_on_mail(struct hub *h, const struct mail *mail)
     case MAIL_REGISTER: hub_on_register(h, mail); break;
     case MAIL_GONE: hub_on_gone(h, mail); break;
     case MAIL_INBOUND: on_inbound(h, mail); break;
+    case MAIL_SUBSCRIBE: hub_on_subscribe(h, mail); break;
+    case MAIL_UNSUBSCRIBE: hub_on_unsubscribe(h, mail); break;
+    case MAIL_MORE: hub_on_more(h, mail); break;
     case MAIL_CONFIGURED: on_configured(h); break;
     case MAIL_CLOSED:
     case MAIL_LISTED: hub_on_answer(h, mail); break;
@@ -186,6 +215,7 @@ void hub_configure(struct hub *h, struct config *config, void (*done)(void *arg)
     h->configured_arg = arg;
     h->unconfigured += h->shard_count;
     atomic_store(&h->world->out_total, config->out_total);
+    h->engine_ops->set_total(h->engine, config->history_total);
     for (struct channel *ch = h->channels; ch; ch = ch->hh.next)
         ch->config = config_of(h, ch->name->text, ch->name->len);
     h->recent.name_len = 0;
@@ -207,6 +237,7 @@ void hub_fini(struct hub *h)
     hub_drop_clients(h);
     HASH_ITER(hh, h->channels, ch, next_channel)
     {
+        presence_drop(&ch->presence);
         ch->subscribers = ch->members = 0;
         hub_release_channel(h, ch);
     }

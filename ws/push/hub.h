@@ -19,6 +19,7 @@
 #include "push/inbox.h"
 #include "push/mail.h"
 #include "push/receipt.h"
+#include "push/presence.h"
 #include "push/shard.h"
 #include "push/users.h"
 
@@ -28,8 +29,10 @@ struct channel {
     const struct channel_config *config;
     uint32_t number; /* dense; given out again */
     uint32_t subscribers;
+    uint32_t behind;  /* those of them that are to get what they missed first */
     uint32_t members; /* client records that point here, those of gone clients too */
     struct inbox inbox;
+    struct presence *presence; /* by user: who is on it; those whom nobody knows are not in it */
     UT_hash_handle hh;
     uint32_t per_shard[]; /* subscribers */
 };
@@ -39,23 +42,43 @@ struct client {
     uint64_t number;
     struct conn_ref conn;
     uint32_t gone : 1;
-    uint32_t named : 1; /* it is a struct named_client */
-    uint32_t kept : 30; /* its messages in inboxes or handed out */
-    struct channel *channel;
-    uint64_t question; /* the last one that was asked before it came */
+    uint32_t full : 1;       /* it is a struct full_client */
+    uint32_t registered : 1; /* its shard was told so, and so was who looks on */
+    uint32_t transport : 2;  /* enum transport */
+    uint32_t own : 2;        /* enum seat: how it is on its own channel */
+    uint32_t kept : 25;      /* its messages in inboxes or handed out */
+    struct channel *channel; /* its own: the one that it came to */
+    uint64_t question;       /* the last one that was asked before it got what is new there */
 };
 
-/* A client whose user is known. */
-struct named_client {
-    struct client client;
-    struct user *user; /* NULL once it is gone */
-    struct list of_user;
+/* A channel that a client is on besides its own. */
+struct other_channel {
+    struct channel *channel;
+    uint64_t question; /* the last one that was asked before it got what is new there */
+    enum seat seat;    /* SEAT_NONE: the engine is asked */
 };
+
+/* A client whose user is known, or that may be on several channels. */
+struct full_client {
+    struct client client;
+    struct user *user; /* NULL: nobody knows, or it is gone */
+    struct list of_user;
+    struct list wandering; /* in the hub's wanderers, if it is on another channel than its own */
+    struct other_channel *others;
+    uint32_t count;
+    uint32_t cap;
+};
+
+/* NULL where it is not one. */
+static inline struct full_client *full_client(const struct client *c)
+{
+    return c->full ? LIST_ENTRY(c, struct full_client, client) : NULL;
+}
 
 /* Its user, or NULL. */
 static inline struct user *client_user(const struct client *c)
 {
-    return c->named ? LIST_ENTRY(c, struct named_client, client)->user : NULL;
+    return c->full ? full_client(c)->user : NULL;
 }
 
 /* What the hub knows about a channel's name: who is on it, and what holds there. */
@@ -75,10 +98,26 @@ struct sending {
     struct asker asker;
     enum wish wish;
     int64_t receipt_timeout; /* milliseconds, where there is a wish */
+    const char *key;         /* idempotency, for a channel; see engine.h */
+    size_t key_len;
+    int64_t ttl; /* milliseconds, after which nobody is to get it; 0: none */
+};
+
+/* What an operator wants to read of a channel's history. */
+struct history_wish {
+    struct msg_id after; /* gen 0: the newest are wanted, else the first behind this position */
+    uint32_t most;       /* messages */
 };
 
 /* What passes by, one bit each: so kinds of them are a number. */
-enum sight_kind { SIGHT_PUSHED = 1, SIGHT_SAID = 2, SIGHT_OPENED = 4, SIGHT_CLOSED = 8 };
+enum sight_kind {
+    SIGHT_PUSHED = 1,
+    SIGHT_SAID = 2,
+    SIGHT_OPENED = 4,
+    SIGHT_CLOSED = 8,
+    SIGHT_JOINED = 16, /* the first client of a user came */
+    SIGHT_LEFT = 32    /* the last one went */
+};
 
 /* Valid during the call that tells of it. */
 struct sight {
@@ -86,7 +125,7 @@ struct sight {
     const char *channel;
     size_t channel_len;
     const struct msg *msg;   /* what was pushed to the channel, or said by a client */
-    uint64_t client;         /* 0 for what was pushed */
+    uint64_t client;         /* 0 for what was pushed, and for users */
     const struct user *user; /* the client's, or NULL */
     unsigned code;           /* of what is closed; 1006: without a closing handshake */
 };
@@ -108,6 +147,8 @@ struct hub_up {
     void (*closed)(void *arg, struct asker asker, uint64_t count);
     /* The rows of all shards; freed afterwards. */
     void (*listed)(void *arg, struct asker asker, struct client_rows *const *rows, size_t count);
+    /* What was read for r->asker, valid during the call. */
+    void (*history)(void *arg, const struct reading *r, const struct excerpt *excerpt);
     /* Something that is in `watched` has happened; of a channel, in its order. */
     void (*seen)(void *arg, const struct sight *sight);
 };
@@ -135,6 +176,8 @@ struct hub {
     struct channel *channels;             /* by name */
     struct place recent;                  /* the one that was found last: it is asked for again and again */
     const struct publication *publishing; /* to `recent`, by the call that runs; NULL: not so */
+    struct list wanderers;                /* clients that are on other channels than their own */
+    struct catching *catching;            /* clients that are to get what they missed, by number */
     uint32_t number_count;
     uint32_t *free_numbers;
     uint32_t free_count;
@@ -184,6 +227,10 @@ void hub_drain(struct hub *h, int64_t ms, bool for_good, struct asker asker);
 /* Lets clients in again before the time is over, and asks nobody else to leave; up.closed answers with 0. Not
  * after a drain for good. */
 void hub_end_drain(struct hub *h, struct asker asker);
+
+/* Reads what a channel keeps; up.history answers, perhaps before this returns. */
+void hub_history(struct hub *h, const struct target *channel, const struct history_wish *wish,
+                 struct asker asker);
 
 /* Messages that clients sent; the target is a channel or a client. HUB_OK: *out is the caller's, to confirm
  * or to put back. */
@@ -241,15 +288,77 @@ struct client *hub_find_client(struct hub *h, uint64_t number);
 void hub_on_register(struct hub *h, const struct mail *mail);
 void hub_on_gone(struct hub *h, const struct mail *mail);
 void hub_drop_clients(struct hub *h);
-/* Tells upwards what passes by, if such things are watched. The caller fills in what is not of the client. */
-__attribute__((cold)) void hub_show(const struct hub *h, const struct client *c, struct sight sight);
+/* It is on no channel any more, and nobody's recipient. */
+void hub_part_with(struct hub *h, struct client *c);
+
+/* hub_seat.c: who is on which channel */
+
+/* How many channels the client is on or about to be, and each of them: its own first. */
+uint32_t client_channel_count(const struct client *c);
+struct channel *client_channel(const struct client *c, uint32_t i, enum seat *seat);
+/* SEAT_NONE: it is not on that channel. */
+enum seat client_seat(const struct client *c, const struct channel *ch);
+/* Whether it got what was new on the channel when that question was asked. */
+bool client_was_live_on(const struct client *c, const struct channel *ch, uint64_t question);
+/* Another channel than its own, on which it has no seat yet. */
+void hub_add_other(struct hub *h, struct client *c, struct channel *ch);
+/* Gives it a seat on a channel of its own; takes it away again, and releases the channel. */
+void hub_take_seat(struct hub *h, struct client *c, struct channel *ch, enum seat seat);
+void hub_leave_seat(struct hub *h, struct client *c, struct channel *ch);
+/* It has caught up. */
+void hub_go_live(struct hub *h, struct client *c, struct channel *ch);
+/* All of them: it is gone. */
+void hub_leave_all(struct hub *h, struct client *c);
+/* The record of them. */
+void hub_drop_others(struct client *c);
+
+/* hub_subscribe.c: getting there */
+
+/* Asks the engine where the client is to begin on the channel; then it gets its seat, and is told. */
+void hub_begin(struct hub *h, struct client *c, struct channel *ch, const struct joining *j);
+void hub_on_subscribe(struct hub *h, const struct mail *mail);
+void hub_on_unsubscribe(struct hub *h, const struct mail *mail);
+/* Messages are missing, and the client goes on from the head. */
+void hub_tell_reset(struct hub *h, const struct client *c, struct channel *ch, const struct excerpt *e);
+/* The engine has read for a client. */
+void hub_go_on(struct hub *h, const struct reading *r, const struct excerpt *excerpt);
+/* Sends a notice to one client. NULL is for want of memory: it is not told. */
+void hub_tell(struct hub *h, const struct client *c, struct msg *take_notice);
+
+/* hub_cursor.c: what a client missed */
+
+/* It is to get what follows that position of the channel, then to go live. */
+void hub_add_cursor(struct hub *h, struct client *c, struct channel *ch, struct msg_id position);
+/* Whether it has one there. */
+bool hub_has_cursor(const struct hub *h, const struct client *c, const struct channel *ch);
+void hub_drop_cursor(struct hub *h, const struct client *c, const struct channel *ch);
+void hub_on_more(struct hub *h, const struct mail *mail);
+/* What the engine has read for a cursor. */
+void hub_replay(struct hub *h, struct client *c, struct channel *ch, const struct excerpt *excerpt);
+void hub_drop_cursors(struct hub *h, const struct client *c);
+
+/* hub_presence.c: who is on a channel */
+
+void hub_enter_presence(struct hub *h, const struct client *c, struct channel *ch);
+void hub_leave_presence(struct hub *h, const struct client *c, struct channel *ch);
+/* All who are there, for one client. */
+void hub_tell_presence(struct hub *h, const struct client *c, const struct channel *ch);
+/* The user's clients on the channel, `most` at most; returns how many. */
+size_t hub_present(const struct channel *ch, const struct user *user, uint64_t *clients, size_t most);
+/* Posts a message for delivery with a reference of its own. */
+void hub_post_message(struct hub *h, uint32_t shard, struct mail mail, struct msg *m);
+/* Tells upwards what passes by on a channel, if such things are watched. The caller fills in what is not of
+ * the client and the channel. */
+__attribute__((cold)) void hub_show(const struct hub *h, const struct client *c, const struct channel *ch,
+                                    struct sight sight);
 /* What the engine calls; arg is the hub. */
 void hub_on_published(void *arg, const struct publication *p, enum publish_result result, struct msg_id id,
                       const char *fault);
+void hub_on_read(void *arg, const struct reading *r, const struct excerpt *excerpt);
 void hub_publish(struct hub *h, const struct publication *p);
 void hub_release_client(struct hub *h, struct client *client);
-/* A message of a client has come in. */
-void hub_inbound(struct hub *h, struct client *client, struct msg *take_m);
+/* A message of a client has come in, for that channel. */
+void hub_inbound(struct hub *h, struct client *client, struct channel *ch, struct msg *take_m);
 /* Waiters for a client that is gone and has nothing left are told. */
 void hub_end_waits(struct hub *h, struct client *client);
 void hub_post(struct hub *h, uint32_t shard, struct mail mail);

@@ -15,19 +15,10 @@ struct question {
     struct client_rows *rows[SHARDS_MAX];
 };
 
-static void free_rows(struct client_rows *rows)
-{
-    for (size_t i = 0; rows && i < rows->count; i++) {
-        shared_name_unref(rows->rows[i].channel);
-        shared_name_unref(rows->rows[i].user);
-    }
-    free(rows);
-}
-
 static void free_question(struct hub *h, struct question *q)
 {
     for (uint32_t i = 0; i < q->count; i++)
-        free_rows(q->rows[i]);
+        client_rows_free(q->rows[i]);
     HASH_DEL(h->questions, q);
     free(q);
 }
@@ -146,7 +137,7 @@ void hub_on_answer(struct hub *h, const struct mail *mail)
     struct question *q;
     HASH_FIND(hh, h->questions, &mail->number, sizeof mail->number, q);
     if (!q) {
-        free_rows(mail->ptr);
+        client_rows_free(mail->ptr);
         return;
     }
     if (mail->ptr) {

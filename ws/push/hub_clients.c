@@ -14,14 +14,19 @@ struct client *hub_find_client(struct hub *h, uint64_t number)
     return client_table_find(&h->clients, number);
 }
 
-static struct client *new_client(struct hub *h, struct shared_name *user)
+static struct client *new_client(struct hub *h, const struct joining *j)
 {
-    struct named_client *c = calloc(1, user ? sizeof *c : sizeof c->client);
+    bool full = j->user || j->transport == TRANSPORT_V1;
+    struct full_client *c = calloc(1, full ? sizeof *c : sizeof c->client);
     if (!c)
         abort();
-    if (user) {
-        c->client.named = true;
-        c->user = users_enter(&h->users, user, &c->of_user);
+    c->client.transport = j->transport & 3u;
+    if (full) {
+        c->client.full = true;
+        list_init(&c->of_user);
+        list_init(&c->wandering);
+        if (j->user)
+            c->user = users_enter(&h->users, j->user, &c->of_user);
         tally_change(TALLY_clients, sizeof c->client, sizeof *c);
     }
     return &c->client;
@@ -29,43 +34,34 @@ static struct client *new_client(struct hub *h, struct shared_name *user)
 
 static void free_client(struct client *c)
 {
-    if (c->named)
-        tally_change(TALLY_clients, sizeof(struct named_client), sizeof *c);
+    if (c->full)
+        tally_change(TALLY_clients, sizeof(struct full_client), sizeof *c);
     free(c);
 }
 
 static void forget_user(struct hub *h, struct client *c)
 {
-    struct named_client *named = LIST_ENTRY(c, struct named_client, client);
+    struct full_client *full = full_client(c);
     if (client_user(c))
-        users_leave(&h->users, named->user, &named->of_user);
-    if (c->named)
-        named->user = NULL;
+        users_leave(&h->users, full->user, &full->of_user);
+    if (full)
+        full->user = NULL;
 }
 
 void hub_on_register(struct hub *h, const struct mail *mail)
 {
-    struct shared_name *name = mail->ptr;
-    struct client *c = new_client(h, mail->user);
+    struct joining *j = mail->ptr;
+    struct client *c = new_client(h, j);
     c->number = mail->number;
     c->conn = mail->conn;
     c->question = h->last_question;
-    c->channel = hub_need_channel(h, name->text, name->len);
-    c->channel->subscribers++;
+    c->channel = hub_need_channel(h, j->channel->text, j->channel->len);
     c->channel->members++;
-    c->channel->per_shard[mail->conn.shard]++;
     h->client_count++;
     h->clients_per_shard[mail->conn.shard]++;
     client_table_add(&h->clients, c);
-    hub_post(h, mail->conn.shard,
-             (struct mail){.kind = MAIL_REGISTERED,
-                           .conn = mail->conn,
-                           .channel = c->channel->number,
-                           .ptr = shared_name_ref(c->channel->name)});
-    shared_name_unref(name);
-    shared_name_unref(mail->user);
-    if (h->watched)
-        hub_show(h, c, (struct sight){.kind = SIGHT_OPENED});
+    hub_begin(h, c, c->channel, j);
+    joining_free(j);
 }
 
 void hub_release_client(struct hub *h, struct client *c)
@@ -77,38 +73,40 @@ void hub_release_client(struct hub *h, struct client *c)
     free_client(c);
 }
 
-void hub_on_gone(struct hub *h, const struct mail *mail)
+void hub_part_with(struct hub *h, struct client *c)
 {
-    struct client *c = hub_find_client(h, mail->number);
-    if (!c)
-        return;
     struct channel *ch = c->channel;
-    struct receipt *r;
-    struct receipt *next;
-    HASH_ITER(hh, h->receipts, r, next)
-    {
-        if (r->number <= c->question)
-            continue;
-        receipt_on_gone(r, mail->conn.shard, c);
-        hub_settle_receipt(h, r);
-    }
-    if (h->watched)
-        hub_show(h, c, (struct sight){.kind = SIGHT_CLOSED, .code = mail->value});
+    hub_leave_all(h, c);
     forget_user(h, c);
     c->gone = true;
-    ch->subscribers--;
-    ch->per_shard[mail->conn.shard]--;
     h->client_count--;
-    h->clients_per_shard[mail->conn.shard]--;
+    h->clients_per_shard[c->conn.shard]--;
     hub_end_waits(h, c);
     hub_release_client(h, c);
     hub_release_channel(h, ch);
 }
 
-void hub_show(const struct hub *h, const struct client *c, struct sight sight)
+void hub_on_gone(struct hub *h, const struct mail *mail)
 {
-    sight.channel = c->channel->name->text;
-    sight.channel_len = c->channel->name->len;
+    struct client *c = hub_find_client(h, mail->number);
+    if (!c)
+        return;
+    struct receipt *r;
+    struct receipt *next;
+    HASH_ITER(hh, h->receipts, r, next)
+    {
+        receipt_on_gone(r, mail->conn.shard, c);
+        hub_settle_receipt(h, r);
+    }
+    if (h->watched && c->registered)
+        hub_show(h, c, c->channel, (struct sight){.kind = SIGHT_CLOSED, .code = mail->value});
+    hub_part_with(h, c);
+}
+
+void hub_show(const struct hub *h, const struct client *c, const struct channel *ch, struct sight sight)
+{
+    sight.channel = ch->name->text;
+    sight.channel_len = ch->name->len;
     sight.client = c->number;
     sight.user = client_user(c);
     if (h->watched & sight.kind)
@@ -117,6 +115,8 @@ void hub_show(const struct hub *h, const struct client *c, struct sight sight)
 
 static void free_one(struct client *c, void *arg)
 {
+    hub_drop_cursors(arg, c);
+    hub_drop_others(c);
     forget_user(arg, c);
     free_client(c);
 }

@@ -65,10 +65,22 @@ static void free_waiter(struct waiter *w)
     free(w);
 }
 
+/* Who waits for a client waits at its own channel, wherever it speaks. */
+static struct waiter *find_waiter(struct hub *h, const struct channel *ch, uint64_t client)
+{
+    const struct client *c = hub_find_client(h, client);
+    if (c && c->channel != ch) {
+        struct waiter *w = inbox_waiter_for(&c->channel->inbox, client);
+        if (w && w->client == client)
+            return w;
+    }
+    return inbox_waiter_for(&ch->inbox, client);
+}
+
 /* Hands the message to whoever waits for it, if anybody does. */
 static bool hand_to_waiter(struct hub *h, struct channel *ch, struct inbox_msg *m)
 {
-    struct waiter *w = inbox_waiter_for(&ch->inbox, m->client);
+    struct waiter *w = find_waiter(h, ch, m->client);
     if (!w)
         return false;
     struct asker asker = w->asker;
@@ -79,9 +91,8 @@ static bool hand_to_waiter(struct hub *h, struct channel *ch, struct inbox_msg *
     return true;
 }
 
-void hub_inbound(struct hub *h, struct client *c, struct msg *take_m)
+void hub_inbound(struct hub *h, struct client *c, struct channel *ch, struct msg *take_m)
 {
-    struct channel *ch = c->channel;
     struct inbox_msg *m = calloc(1, sizeof *m);
     if (!m)
         abort();
@@ -126,35 +137,45 @@ void hub_put_back(struct hub *h, struct inbox_msg *take_m)
 
 /* ---- asking ---- */
 
-/* Where a target's messages are. HUB_OK: *ch, which may be NULL for a channel that nobody is on; a client
- * that is gone and has nothing left is HUB_CLOSED. */
-static enum hub_answer find_inbox(struct hub *h, const struct target *target, struct channel **ch, bool *gone)
+/* Whose messages are asked for. HUB_OK: *c, NULL for a channel; a client that is gone and has nothing left is
+ * HUB_CLOSED. */
+static enum hub_answer find_sender(struct hub *h, const struct target *target, const struct client **c)
 {
-    *gone = false;
-    if (!wanted_client(target)) {
-        *ch = hub_find_channel(h, target->name, target->name_len);
+    *c = NULL;
+    if (!wanted_client(target))
         return HUB_OK;
-    }
     if (!hub_client_was_given(h, target->client))
         return HUB_NO_TARGET;
-    const struct client *c = hub_find_client(h, target->client);
-    if (!c)
-        return HUB_CLOSED;
-    *gone = c->gone;
-    *ch = c->channel;
-    return HUB_OK;
+    *c = hub_find_client(h, target->client);
+    return *c ? HUB_OK : HUB_CLOSED;
+}
+
+/* The client's oldest message in the inboxes of the channels that it is on. */
+static struct inbox_msg *first_of_client(const struct client *c, struct channel **from)
+{
+    struct inbox_msg *first = NULL;
+    for (uint32_t i = 0; i < client_channel_count(c); i++) {
+        enum seat seat;
+        struct channel *ch = client_channel(c, i, &seat);
+        struct inbox_msg *m = inbox_first(&ch->inbox, c->number);
+        if (!m || (first && first->time <= m->time))
+            continue;
+        first = m;
+        *from = ch;
+    }
+    return first;
 }
 
 enum hub_answer hub_read(struct hub *h, const struct target *target, struct inbox_msg **out)
 {
-    struct channel *ch;
-    bool gone;
-    enum hub_answer answer = find_inbox(h, target, &ch, &gone);
+    const struct client *c;
+    enum hub_answer answer = find_sender(h, target, &c);
     if (answer != HUB_OK)
         return answer;
-    struct inbox_msg *m = ch ? inbox_first(&ch->inbox, target->client) : NULL;
+    struct channel *ch = c ? c->channel : hub_find_channel(h, target->name, target->name_len);
+    struct inbox_msg *m = c ? first_of_client(c, &ch) : ch ? inbox_first(&ch->inbox, 0) : NULL;
     if (!m)
-        return gone ? HUB_CLOSED : HUB_NONE;
+        return c && c->gone ? HUB_CLOSED : HUB_NONE;
     inbox_take(&ch->inbox, m);
     list_remove(&m->all);
     *out = m;
@@ -162,13 +183,27 @@ enum hub_answer hub_read(struct hub *h, const struct target *target, struct inbo
     return HUB_OK;
 }
 
+static uint64_t count_of_client(const struct client *c)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < client_channel_count(c); i++) {
+        enum seat seat;
+        count += inbox_count(&client_channel(c, i, &seat)->inbox, c->number);
+    }
+    return count;
+}
+
 enum hub_answer hub_count(struct hub *h, const struct target *target, uint64_t *count)
 {
-    struct channel *ch;
-    bool gone;
-    enum hub_answer answer = find_inbox(h, target, &ch, &gone);
-    *count = answer == HUB_OK && ch ? inbox_count(&ch->inbox, target->client) : 0;
-    return answer == HUB_CLOSED ? HUB_OK : answer;
+    const struct client *c;
+    enum hub_answer answer = find_sender(h, target, &c);
+    *count = 0;
+    if (answer == HUB_NO_TARGET)
+        return answer;
+    const struct channel *ch =
+        c || answer == HUB_CLOSED ? NULL : hub_find_channel(h, target->name, target->name_len);
+    *count = c ? count_of_client(c) : ch ? inbox_count(&ch->inbox, 0) : 0;
+    return HUB_OK;
 }
 
 /* ---- waiting ---- */

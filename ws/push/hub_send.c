@@ -5,8 +5,7 @@
  * fewer turns, the more leaves in one write. */
 enum { DELIVERY_WORK = 1, SINGLE_WORK = 6 };
 
-/* Posts a message for delivery with a reference of its own. */
-static void post_message(struct hub *h, uint32_t shard, struct mail mail, struct msg *m)
+void hub_post_message(struct hub *h, uint32_t shard, struct mail mail, struct msg *m)
 {
     msg_ref(m);
     mail.kind = MAIL_DELIVER;
@@ -34,13 +33,15 @@ uint64_t hub_message_limit(struct hub *h, const struct target *target)
 
 static struct msg *make_message(struct hub *h, const struct sending *sending)
 {
-    return msg_new_wished(h->ws, sending->binary ? WEBSOCKET_BINARY : WEBSOCKET_TEXT, sending->wish,
-                          sending->payload, sending->len);
+    struct msg *m = msg_new_wished(h->ws, sending->binary ? WEBSOCKET_BINARY : WEBSOCKET_TEXT, sending->wish,
+                                   sending->payload, sending->len);
+    if (m && sending->ttl)
+        m->expires = h->loop->now + sending->ttl;
+    return m;
 }
 
 void hub_publish(struct hub *h, const struct publication *p)
 {
-    h->published++;
     h->engine_ops->publish(h->engine, p);
 }
 
@@ -49,7 +50,7 @@ static void deliver(struct hub *h, const struct channel *ch, struct msg *m)
 {
     for (uint32_t i = 0; i < h->shard_count; i++)
         if (ch->per_shard[i])
-            post_message(h, i, (struct mail){.scope = SCOPE_CHANNEL, .channel = ch->number}, m);
+            hub_post_message(h, i, (struct mail){.scope = SCOPE_CHANNEL, .channel = ch->number}, m);
 }
 
 static void expect_receipt(struct hub *h, const struct publication *p, struct msg_id id)
@@ -67,7 +68,8 @@ void hub_on_published(void *arg, const struct publication *p, enum publish_resul
     const struct channel *ch =
         p == h->publishing ? h->recent.channel : hub_find_channel(h, p->channel, p->channel_len);
     bool is_new = result == PUBLISHED;
-    uint64_t recipients = ch && is_new ? ch->subscribers : 0;
+    h->published += is_new;
+    uint64_t recipients = ch && is_new ? ch->subscribers - ch->behind : 0;
     if (recipients) {
         if (p->receipt_timeout)
             expect_receipt(h, p, id);
@@ -90,6 +92,9 @@ static enum hub_answer send_to_channel(struct hub *h, const struct target *targe
                             .channel_len = target->name_len,
                             .hash = place->hash,
                             .config = place->config,
+                            .key = sending->key,
+                            .key_len = sending->key_len,
+                            .ttl = sending->ttl,
                             .asker = sending->asker,
                             .receipt_timeout = sending->wish ? sending->receipt_timeout : 0};
     if (h->engine_ops->keeps_messages || place->config->history_size ||
@@ -115,7 +120,7 @@ static void send_past_engine(struct hub *h, const struct target *target, const s
     h->loop->worked += to->count * SINGLE_WORK;
     for (uint32_t i = 0; i < h->shard_count; i++)
         if (to->on[i])
-            post_message(h, i, hub_addressed(to, i, (struct mail){0}), m);
+            hub_post_message(h, i, hub_addressed(to, i, (struct mail){0}), m);
     if (!sending->wish)
         h->up.published(h->up.arg, sending->asker, to->count, no_id, NULL);
 }

@@ -29,7 +29,7 @@ static enum hub_answer resolve_user(const struct hub *h, const struct target *ta
     const struct user *u = users_find(h->users, target->name, target->name_len);
     out->scope = SCOPE_CROWD;
     for (const struct list *l = u ? u->clients.next : NULL; u && l != &u->clients; l = l->next) {
-        const struct client *c = &LIST_ENTRY(l, struct named_client, of_user)->client;
+        const struct client *c = &LIST_ENTRY(l, struct full_client, of_user)->client;
         if (!add(out, c->conn.shard, (struct crowd_member){.conn = c->conn}))
             return HUB_NO_MEMORY;
         out->count++;
@@ -40,11 +40,24 @@ static enum hub_answer resolve_user(const struct hub *h, const struct target *ta
 /* Adds a channel on each shard that has subscribers of it. */
 static bool add_channel(const struct hub *h, const struct channel *ch, struct recipients *out)
 {
-    out->count += ch->subscribers;
+    out->count += ch->subscribers - ch->behind;
     for (uint32_t i = 0; i < h->shard_count; i++)
         if (ch->per_shard[i] && !add(out, i, (struct crowd_member){.conn.fd = -1, .channel = ch->number}))
             return false;
     return true;
+}
+
+/* How often a client that is on several of the channels was counted too many. */
+static uint32_t met_again(const struct hub *h, const struct client *c, const struct glob *glob)
+{
+    uint32_t met = 0;
+    h->loop->worked += (size_t)client_channel_count(c) * LOOK_WORK;
+    for (uint32_t i = 0; i < client_channel_count(c); i++) {
+        enum seat seat;
+        const struct channel *ch = client_channel(c, i, &seat);
+        met += seat == SEAT_LIVE && glob_matches(glob, ch->name->text, ch->name->len);
+    }
+    return met ? met - 1 : 0;
 }
 
 static enum hub_answer resolve_match(const struct hub *h, const struct target *target, struct recipients *out)
@@ -58,6 +71,8 @@ static enum hub_answer resolve_match(const struct hub *h, const struct target *t
         if (wanted && !add_channel(h, ch, out))
             return HUB_NO_MEMORY;
     }
+    for (const struct list *l = h->wanderers.next; l != &h->wanderers; l = l->next)
+        out->count -= met_again(h, &LIST_ENTRY(l, struct full_client, wandering)->client, &glob);
     return HUB_OK;
 }
 
@@ -83,7 +98,7 @@ static void resolve_channel(struct hub *h, const struct target *target, struct r
     if (!ch)
         return;
     out->channel = ch->number;
-    out->count = ch->subscribers;
+    out->count = ch->subscribers - ch->behind;
     for (uint32_t i = 0; i < h->shard_count; i++)
         out->on[i] = ch->per_shard[i] > 0;
 }

@@ -22,6 +22,13 @@ static size_t hub_tables(const struct hub *h)
            heap_size(user_buckets * sizeof(UT_hash_bucket));
 }
 
+static struct engine_figures engine_figures(const struct hub *h)
+{
+    struct engine_figures figures;
+    h->engine_ops->figures(h->engine, &figures);
+    return figures;
+}
+
 size_t memory_kind(const struct hub *h, enum tally kind)
 {
     size_t bytes = tally_sum(kind);
@@ -31,6 +38,8 @@ size_t memory_kind(const struct hub *h, enum tally kind)
     case TALLY_channels:
         return bytes + HASH_COUNT(h->channels) *
                            heap_size(sizeof(struct channel) + h->shard_count * sizeof(uint32_t));
+    case TALLY_sequences: return engine_figures(h).sequence_bytes;
+    case TALLY_histories: return engine_figures(h).history_bytes;
     case TALLY_tables: return bytes + hub_tables(h);
     default: return bytes;
     }

@@ -15,6 +15,10 @@
 #include "push/shared_name.h"
 #include "wire/websocket.h"
 
+/* What a client speaks. */
+enum transport { TRANSPORT_RAW, TRANSPORT_V1, TRANSPORT_SSE };
+enum { TRANSPORTS = 3 };
+
 /* The id of a message: `gen-seq`. gen 0: none. */
 struct msg_id {
     uint64_t gen;
@@ -55,8 +59,9 @@ struct msg {
     int64_t time;                     /* when it was numbered, Unix milliseconds */
     int64_t expires;                  /* nobody is to get it from then on: monotonic milliseconds; 0: never */
     size_t len;
-    uint8_t notice; /* enum notice */
-    bool kept;      /* in a history: its forms are counted */
+    atomic_size_t forms; /* bytes of its forms, where a history keeps it; see msg_set_kept() */
+    uint8_t notice;      /* enum notice */
+    bool deflated;       /* the frame is compressed */
     uint8_t room[WEBSOCKET_HEADER_MAX];
     uint8_t payload[];
 };
@@ -91,6 +96,14 @@ struct msg *msg_compressed(struct msg *m, struct websocket *ws, int level);
  * memory. */
 struct msg *msg_envelope(struct msg *m, struct websocket *ws);
 struct msg *msg_event(struct msg *m);
+/* The one that a transport has, not compressed. */
+static inline struct msg *msg_form(struct msg *m, struct websocket *ws, enum transport transport)
+{
+    return transport == TRANSPORT_RAW ? m : transport == TRANSPORT_V1 ? msg_envelope(m, ws) : msg_event(m);
+}
+/* A history keeps the message from now on, or does so no more. Kept once at most, and before anybody shares
+ * it. */
+void msg_set_kept(struct msg *m, bool kept);
 /* Bytes of all forms of messages that are kept. Any thread. */
 size_t msg_kept_forms(void);
 /* Bytes of the heap that the message itself takes, without its forms. */

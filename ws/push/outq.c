@@ -108,9 +108,20 @@ void outq_drop_unstarted(struct outq *q, outq_left left, void *arg)
         release_ring(q);
 }
 
+int outq_push_first(struct outq *q, struct msg *m)
+{
+    uint32_t at = q->offset ? 1 : 0;
+    if (outq_push(q, m) < 0)
+        return -1;
+    for (uint32_t i = q->count - 1; i > at; i--)
+        *slot(q, i) = *slot(q, i - 1);
+    *slot(q, at) = m;
+    return 0;
+}
+
 static bool is_data(const struct msg *m)
 {
-    return m->opcode == WEBSOCKET_TEXT || m->opcode == WEBSOCKET_BINARY;
+    return (m->opcode == WEBSOCKET_TEXT || m->opcode == WEBSOCKET_BINARY) && !m->notice;
 }
 
 size_t outq_drop_oldest(struct outq *q, size_t bytes, size_t messages, outq_left left, void *arg)
@@ -135,6 +146,30 @@ size_t outq_drop_oldest(struct outq *q, size_t bytes, size_t messages, outq_left
     if (kept == 0)
         release_ring(q);
     return dropped;
+}
+
+size_t outq_drop_expired(struct outq *q, int64_t now, bool *mortal, outq_left left, void *arg)
+{
+    uint32_t kept = 0;
+    uint32_t count = q->count;
+    *mortal = false;
+    for (uint32_t i = 0; i < count; i++) {
+        struct msg *m = *slot(q, i);
+        bool begun = i == 0 && q->offset;
+        if (begun || !m->expires || m->expires > now) {
+            *mortal |= m->expires && !begun;
+            *slot(q, kept++) = m;
+            continue;
+        }
+        q->bytes -= msg_frame_len(m);
+        if (left)
+            left(arg, m, false);
+        msg_unref(m);
+    }
+    q->count = kept;
+    if (kept == 0)
+        release_ring(q);
+    return count - kept;
 }
 
 static int fill_iov(const struct outq *q, struct iovec iov[IOV_COUNT], size_t *total)

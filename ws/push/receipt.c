@@ -37,15 +37,32 @@ static bool is_named(const struct client *c, const struct shared_name *name)
     return u && u->name->len == name->len && memcmp(u->name->text, name->text, name->len) == 0;
 }
 
+static bool is_wanted(const struct receipt *r, const struct channel *ch)
+{
+    return r->kind == TARGET_CHANNEL ? r->channel == ch->number
+                                     : glob_match(r->name->text, r->name->len, ch->name->text, ch->name->len);
+}
+
+static bool is_on_wanted(const struct receipt *r, const struct client *c)
+{
+    for (uint32_t i = 0; i < client_channel_count(c); i++) {
+        enum seat seat;
+        const struct channel *ch = client_channel(c, i, &seat);
+        if (is_wanted(r, ch) && client_was_live_on(c, ch, r->number))
+            return true;
+    }
+    return false;
+}
+
 static bool is_recipient(const struct receipt *r, const struct client *c)
 {
-    const struct shared_name *channel = c->channel->name;
+    bool was_there = r->number > c->question;
     switch (r->kind) {
-    case TARGET_CHANNEL: return r->channel == c->channel->number;
-    case TARGET_CLIENT: return r->client == c->number;
-    case TARGET_USER: return is_named(c, r->name);
-    case TARGET_MATCH: return glob_match(r->name->text, r->name->len, channel->text, channel->len);
-    case TARGET_ALL: return true;
+    case TARGET_CHANNEL:
+    case TARGET_MATCH: return is_on_wanted(r, c);
+    case TARGET_CLIENT: return was_there && r->client == c->number;
+    case TARGET_USER: return was_there && is_named(c, r->name);
+    case TARGET_ALL: return was_there;
     }
     return false;
 }

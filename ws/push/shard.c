@@ -60,7 +60,63 @@ static struct shard_channel *make_channel(struct shard *s, uint32_t number)
     return &s->channels[number];
 }
 
-void shard_subscribe(struct shard *s, struct conn *c, uint32_t channel, struct shared_name *name)
+/* ---- which of a client's channels it is ---- */
+
+static struct conn_channel *find_other(const struct conn *c, uint32_t channel)
+{
+    for (uint32_t i = 0; c->more && i < c->more->count; i++)
+        if (c->more->subscriptions[i].channel == channel)
+            return &c->more->subscriptions[i];
+    return NULL;
+}
+
+static void set_index(struct conn *c, uint32_t channel, uint32_t index)
+{
+    if (c->channel == channel)
+        c->channel_index = index;
+    else
+        find_other(c, channel)->index = index;
+}
+
+bool shard_is_behind_on(const struct conn *c, uint32_t channel)
+{
+    if (c->channel == channel)
+        return c->own_behind;
+    const struct conn_channel *sub = find_other(c, channel);
+    return sub && sub->behind;
+}
+
+static bool is_own(const struct conn *c, const struct shared_name *name)
+{
+    const struct shared_name *own = c->more ? c->more->own : NULL;
+    return !own || (own->len == name->len && memcmp(own->text, name->text, own->len) == 0);
+}
+
+static bool add_other(struct conn *c, uint32_t channel, uint32_t index, bool behind)
+{
+    struct conn_more *more = c->more;
+    if (more->count == more->cap) {
+        uint32_t cap = more->cap ? more->cap * 2 : 2;
+        struct conn_channel *all = realloc(more->subscriptions, cap * sizeof *all);
+        if (!all)
+            abort();
+        tally_change(TALLY_subscriptions, more->cap * sizeof *all, cap * sizeof *all);
+        more->subscriptions = all;
+        more->cap = cap;
+    }
+    more->subscriptions[more->count++] = (struct conn_channel){channel, index, behind};
+    return true;
+}
+
+static void note_behind(struct conn *c)
+{
+    bool behind = c->channel != NO_CHANNEL && c->own_behind;
+    for (uint32_t i = 0; !behind && c->more && i < c->more->count; i++)
+        behind = c->more->subscriptions[i].behind;
+    c->behind = behind;
+}
+
+void shard_subscribe(struct shard *s, struct conn *c, uint32_t channel, struct shared_name *name, bool behind)
 {
     struct shard_channel *ch = make_channel(s, channel);
     batch_settle(s, channel); /* it gets what is published from now on */
@@ -75,20 +131,45 @@ void shard_subscribe(struct shard *s, struct conn *c, uint32_t channel, struct s
     }
     if (!ch->name)
         ch->name = shared_name_ref(name);
-    c->channel = channel;
-    c->channel_index = ch->count;
+    if (is_own(c, name)) {
+        c->channel = channel;
+        c->channel_index = ch->count;
+        c->own_behind = behind;
+    } else {
+        add_other(c, channel, ch->count, behind);
+    }
+    c->behind |= behind;
     ch->subscribers[ch->count++] = c;
 }
 
-void shard_unsubscribe(struct shard *s, struct conn *c)
+/* Takes it out of the client's own record; returns where it was among the subscribers. */
+static uint32_t forget_subscription(struct conn *c, uint32_t channel)
 {
-    if (c->channel == NO_CHANNEL)
-        return;
-    struct shard_channel *ch = &s->channels[c->channel];
+    if (c->channel == channel) {
+        c->channel = NO_CHANNEL;
+        return c->channel_index;
+    }
+    struct conn_channel *sub = find_other(c, channel);
+    uint32_t index = sub->index;
+    *sub = c->more->subscriptions[--c->more->count];
+    return index;
+}
+
+static bool is_on(const struct conn *c, uint32_t channel)
+{
+    return c->channel == channel || find_other(c, channel);
+}
+
+void shard_unsubscribe(struct shard *s, struct conn *c, uint32_t channel)
+{
+    struct shard_channel *ch = &s->channels[channel];
     struct conn *last = ch->subscribers[--ch->count];
-    ch->subscribers[c->channel_index] = last;
-    last->channel_index = c->channel_index;
-    c->channel = NO_CHANNEL;
+    uint32_t index = forget_subscription(c, channel);
+    note_behind(c);
+    if (last != c) {
+        ch->subscribers[index] = last;
+        set_index(last, channel, index);
+    }
     if (ch->count == 0) {
         if (ch->batch) /* all have left or were settled before anybody leaves */
             abort();
@@ -99,41 +180,78 @@ void shard_unsubscribe(struct shard *s, struct conn *c)
     }
 }
 
+void shard_unsubscribe_all(struct shard *s, struct conn *c)
+{
+    while (c->more && c->more->count)
+        shard_unsubscribe(s, c, c->more->subscriptions[c->more->count - 1].channel);
+    if (c->channel != NO_CHANNEL)
+        shard_unsubscribe(s, c, c->channel);
+}
+
 typedef void conn_visit(struct conn *c, void *arg);
+
+/* Whom a walk is for. */
+enum walk { WALK_ALL, WALK_LIVE /* not those on a channel who are to catch up first */ };
 
 static void visit_client(struct shard *s, struct conn_ref ref, conn_visit *visit, void *arg)
 {
     struct conn *c = conn_find(s, ref);
-    if (c && c->channel != NO_CHANNEL)
+    if (c && c->registered)
         visit(c, arg);
 }
 
-static void each_on(struct shard *s, uint32_t channel, conn_visit *visit, void *arg)
+static void each_on(struct shard *s, uint32_t channel, enum walk walk, conn_visit *visit, void *arg)
 {
     const struct shard_channel *ch = channel < s->channel_count ? &s->channels[channel] : NULL;
     for (uint32_t i = 0; ch && i < ch->count; i++)
-        visit(ch->subscribers[i], arg);
+        if (walk == WALK_ALL || !shard_is_behind(ch->subscribers[i], channel))
+            visit(ch->subscribers[i], arg);
+}
+
+/* A walk through several channels meets whoever is on more than one of them once. */
+struct once {
+    uint64_t walk;
+    conn_visit *visit;
+    void *arg;
+};
+
+static void visit_once(struct conn *c, void *arg)
+{
+    const struct once *once = arg;
+    if (c->more && c->more->visited == once->walk)
+        return;
+    if (c->more)
+        c->more->visited = once->walk;
+    once->visit(c, once->arg);
+}
+
+static void each_of_crowd(struct shard *s, const struct crowd *crowd, enum walk walk, conn_visit *visit,
+                          void *arg)
+{
+    struct once once = {++s->walks, visit, arg};
+    for (uint32_t i = 0; i < crowd->count; i++) {
+        const struct crowd_member *m = &crowd->members[i];
+        if (m->conn.fd < 0)
+            each_on(s, m->channel, walk, visit_once, &once);
+        else
+            visit_client(s, m->conn, visit, arg);
+    }
 }
 
 /* Calls `visit` for each registered client of the scope that a letter names. */
-static void each_client(struct shard *s, const struct mail *mail, conn_visit *visit, void *arg)
+static void each_client(struct shard *s, const struct mail *mail, enum walk walk, conn_visit *visit,
+                        void *arg)
 {
     if (mail->scope == SCOPE_CLIENT) {
         visit_client(s, mail->conn, visit, arg);
     } else if (mail->scope == SCOPE_CHANNEL) {
-        each_on(s, mail->channel, visit, arg);
+        each_on(s, mail->channel, walk, visit, arg);
     } else if (mail->scope == SCOPE_CROWD) {
-        for (uint32_t i = 0; i < mail->crowd->count; i++) {
-            const struct crowd_member *m = &mail->crowd->members[i];
-            if (m->conn.fd < 0)
-                each_on(s, m->channel, visit, arg);
-            else
-                visit_client(s, m->conn, visit, arg);
-        }
+        each_of_crowd(s, mail->crowd, walk, visit, arg);
     } else {
         for (size_t fd = 0; fd < s->loop->slot_count; fd++) {
             struct conn *c = conn_of(s->loop->slots[fd]);
-            if (c && c->channel != NO_CHANNEL)
+            if (c && c->registered)
                 visit(c, arg);
         }
     }
@@ -155,8 +273,10 @@ static void count_one(struct conn *c, void *arg)
 static void settle_for_client(struct shard *s, struct conn_ref ref)
 {
     const struct conn *c = conn_find(s, ref);
-    if (c)
+    if (c && c->channel != NO_CHANNEL)
         batch_settle(s, c->channel);
+    for (uint32_t i = 0; c && c->more && i < c->more->count; i++)
+        batch_settle(s, c->more->subscriptions[i].channel);
 }
 
 /* What comes to the clients of a scope is to follow what was gathered for them. */
@@ -177,24 +297,27 @@ static void settle_batches(struct shard *s, const struct mail *mail)
     }
 }
 
-static void begin_receipt(struct shard *s, const struct mail *mail, uint64_t number)
+static void begin_receipt(struct shard *s, const struct mail *mail)
 {
-    struct shard_receipt *r = shard_receipt_new(s, number);
+    const struct msg *m = mail->ptr;
+    struct shard_receipt *r = shard_receipt_new(s, m);
     if (r)
-        each_client(s, mail, shard_receipt_expect, r);
-    shard_receipt_begin(s, number, r);
+        each_client(s, mail, WALK_LIVE, shard_receipt_expect, r);
+    shard_receipt_begin(s, m->receipt, r);
 }
 
 static void deliver(struct shard *s, const struct mail *mail)
 {
     struct msg *m = mail->ptr;
     atomic_fetch_sub_explicit(&s->world->mail_bytes, m->len + crowd_size(mail->crowd), memory_order_relaxed);
-    bool gathered = mail->scope == SCOPE_CHANNEL && !m->receipt && batch_add(s, mail->channel, m);
+    bool plain = mail->scope == SCOPE_CHANNEL && !m->receipt && !m->notice;
+    enum walk walk = m->notice ? WALK_ALL : WALK_LIVE; /* who comes and goes concerns those behind too */
+    bool gathered = plain && batch_add(s, mail->channel, m);
     if (!gathered) {
         settle_batches(s, mail);
         if (m->receipt)
-            begin_receipt(s, mail, m->receipt);
-        each_client(s, mail, push_to, m);
+            begin_receipt(s, mail);
+        each_client(s, mail, walk, push_to, m);
     }
     msg_unref(m);
     free(mail->crowd);
@@ -205,11 +328,83 @@ static void deliver(struct shard *s, const struct mail *mail)
 static void registered(struct shard *s, const struct mail *mail)
 {
     struct conn *c = conn_find(s, mail->conn);
-    if (c && c->io.reaping) /* the hub counts on it: receipts are to hear of its end */
-        shard_subscribe(s, c, mail->channel, mail->ptr);
-    else if (c)
-        handshake_done(c, mail->channel, mail->ptr);
+    if (c && c->io.reaping) { /* the hub counts on it: receipts are to hear of its end */
+        c->registered = true;
+        if (mail->value != SEAT_NONE)
+            shard_subscribe(s, c, mail->channel, mail->ptr, mail->value == SEAT_BEHIND);
+    } else if (c) {
+        handshake_done(c, mail->channel, mail->ptr, (enum seat)mail->value);
+    }
     shared_name_unref(mail->ptr);
+}
+
+static void refused(struct shard *s, const struct mail *mail)
+{
+    struct conn *c = conn_find(s, mail->conn);
+    if (c)
+        handshake_denied(c, (int)mail->value);
+}
+
+/* One that ends hears of nothing more, but the hub counts it until it knows. */
+static struct conn *find_registered(struct shard *s, struct conn_ref ref)
+{
+    struct conn *c = conn_find(s, ref);
+    return c && c->registered && !c->left ? c : NULL;
+}
+
+static void subscribed(struct shard *s, const struct mail *mail)
+{
+    struct conn *c = find_registered(s, mail->conn);
+    if (c)
+        shard_subscribe(s, c, mail->channel, mail->ptr, mail->value == SEAT_BEHIND);
+    shared_name_unref(mail->ptr);
+}
+
+static void unsubscribed(struct shard *s, const struct mail *mail)
+{
+    struct conn *c = find_registered(s, mail->conn);
+    if (!c || !is_on(c, mail->channel))
+        return;
+    batch_settle(s, mail->channel);
+    shard_unsubscribe(s, c, mail->channel);
+}
+
+/* ---- catching up ---- */
+
+static void catch_up(struct shard *s, const struct mail *mail)
+{
+    struct conn *c = find_registered(s, mail->conn);
+    if (!c)
+        return;
+    c->asks = true;
+    loop_want_flush(s->loop, &c->io);
+}
+
+static void replay(struct shard *s, const struct mail *mail)
+{
+    struct conn *c = find_registered(s, mail->conn);
+    struct replay *messages = mail->ptr;
+    atomic_fetch_sub_explicit(&s->world->mail_bytes, messages->bytes, memory_order_relaxed);
+    if (c) {
+        c->asked = false;
+        c->asks = mail->value;
+        conn_replay(c, messages);
+        loop_want_flush(s->loop, &c->io);
+    }
+    replay_free(messages);
+}
+
+static void live(struct shard *s, const struct mail *mail)
+{
+    struct conn *c = find_registered(s, mail->conn);
+    if (!c || !is_on(c, mail->channel))
+        return;
+    batch_settle(s, mail->channel); /* what is in it came before */
+    if (c->channel == mail->channel)
+        c->own_behind = false;
+    else
+        find_other(c, mail->channel)->behind = false;
+    note_behind(c);
 }
 
 struct closing {
@@ -228,7 +423,7 @@ static void close_one(struct conn *c, void *arg)
 static void close_clients(struct shard *s, const struct mail *mail)
 {
     struct closing closing = {mail->ptr, mail->value, 0};
-    each_client(s, mail, close_one, &closing);
+    each_client(s, mail, WALK_ALL, close_one, &closing);
     msg_unref(mail->ptr);
     free(mail->crowd);
     shard_post(s, (struct mail){.kind = MAIL_CLOSED, .number = mail->number, .value = closing.begun});
@@ -244,11 +439,11 @@ static void list_clients(struct shard *s, const struct mail *mail)
 {
     uint32_t count = 0;
     settle_batches(s, mail); /* a row tells what is queued */
-    each_client(s, mail, count_one, &count);
+    each_client(s, mail, WALK_ALL, count_one, &count);
     struct client_rows *rows = malloc(sizeof *rows + count * sizeof rows->rows[0]);
     if (rows) {
         rows->count = 0;
-        each_client(s, mail, add_row, rows);
+        each_client(s, mail, WALK_ALL, add_row, rows);
     }
     free(mail->crowd);
     shard_post(s, (struct mail){.kind = MAIL_LISTED, .number = mail->number, .ptr = rows});
@@ -279,12 +474,14 @@ static void configure(struct shard *s, struct config *take_config)
         const struct shard_channel *ch = &s->channels[i];
         const struct channel_config *config = ch->count ? config_of(s, ch->name) : NULL;
         for (uint32_t k = 0; k < ch->count; k++)
-            set_config(ch->subscribers[k], config);
+            if (ch->subscribers[k]->channel == i)
+                set_config(ch->subscribers[k], config);
     }
     for (size_t fd = 0; fd < s->loop->slot_count; fd++) {
         struct conn *c = conn_of(s->loop->slots[fd]);
         if (c && c->channel == NO_CHANNEL)
-            set_config(c, config_of(s, c->state == CONN_REGISTERING ? c->handshake->channel : NULL));
+            set_config(
+                c, config_of(s, c->state == CONN_REGISTERING ? c->handshake->channel : conn_channel_name(c)));
     }
     config_unref(old);
     shard_post(s, (struct mail){.kind = MAIL_CONFIGURED});
@@ -349,7 +546,7 @@ static int64_t time_to_go(uint32_t clients, int64_t most)
 static void drain(struct shard *s, const struct mail *mail)
 {
     uint32_t open = 0;
-    each_client(s, &(struct mail){.scope = SCOPE_ALL}, count_open, &open);
+    each_client(s, &(struct mail){.scope = SCOPE_ALL}, WALK_ALL, count_open, &open);
     s->drain_until =
         s->loop->now + (mail->kind == MAIL_GO_AWAY ? time_to_go(open, mail->value) : mail->value);
     s->drain_left = open;
@@ -371,6 +568,12 @@ void shard_on_mail(struct shard *s, const struct mail *mail)
     switch (mail->kind) {
     case MAIL_ADOPT: conn_adopt(s, mail->conn.fd, mail->value); break;
     case MAIL_REGISTERED: registered(s, mail); break;
+    case MAIL_REFUSED: refused(s, mail); break;
+    case MAIL_SUBSCRIBED: subscribed(s, mail); break;
+    case MAIL_UNSUBSCRIBED: unsubscribed(s, mail); break;
+    case MAIL_CATCH_UP: catch_up(s, mail); break;
+    case MAIL_REPLAY: replay(s, mail); break;
+    case MAIL_LIVE: live(s, mail); break;
     case MAIL_DELIVER: deliver(s, mail); break;
     case MAIL_CLOSE: close_clients(s, mail); break;
     case MAIL_LIST: list_clients(s, mail); break;

@@ -74,6 +74,7 @@ struct shard {
     struct shard_receipt *receipts; /* uthash */
     struct list changed_receipts;   /* of which the hub is to hear at the end of this turn */
     struct awaited *awaited;        /* pongs to messages */
+    uint64_t walks;                 /* through crowds, so far */
     struct stats stats;
     atomic_size_t out_bytes; /* queued to its clients */
     /* drain */
@@ -97,14 +98,24 @@ void shard_on_mail(struct shard *s, const struct mail *mail);
 /* ---- for its connections ---- */
 
 void shard_post(struct shard *s, struct mail mail);
-void shard_subscribe(struct shard *s, struct conn *c, uint32_t channel, struct shared_name *name);
-void shard_unsubscribe(struct shard *s, struct conn *c);
+/* It gets what is published from now on, or, if it is `behind`, from when it has caught up. */
+void shard_subscribe(struct shard *s, struct conn *c, uint32_t channel, struct shared_name *name,
+                     bool behind);
+void shard_unsubscribe(struct shard *s, struct conn *c, uint32_t channel);
+/* From all. */
+void shard_unsubscribe_all(struct shard *s, struct conn *c);
+/* Whether it is not to get yet what is new on the channel. */
+bool shard_is_behind_on(const struct conn *c, uint32_t channel);
+static inline bool shard_is_behind(const struct conn *c, uint32_t channel)
+{
+    return c->behind && shard_is_behind_on(c, channel);
+}
 void shard_count_out(struct shard *s, int64_t bytes);
 
 /* ---- shard_receipt.c: messages that somebody wants to know about ---- */
 
-/* NULL when there is no memory. */
-struct shard_receipt *shard_receipt_new(struct shard *s, uint64_t number);
+/* For a message that knows its receipt's number. NULL when there is no memory. */
+struct shard_receipt *shard_receipt_new(struct shard *s, const struct msg *m);
 /* The client is among the recipients; `receipt` is a struct shard_receipt. */
 void shard_receipt_expect(struct conn *c, void *receipt);
 /* They are all known. The hub hears this before what became of any. */
@@ -113,6 +124,9 @@ void shard_receipt_begin(struct shard *s, uint64_t number, struct shard_receipt 
 void shard_receipt_lost(struct conn *c, const struct msg *m);
 /* It was written to the client. */
 void shard_receipt_written(struct conn *c, const struct msg *m);
+/* The page's script has taken it: by the number that it carried, or by its id in a channel. */
+void shard_receipt_acked(struct conn *c, uint64_t number);
+void shard_receipt_acked_id(struct conn *c, const char *channel, size_t channel_len, struct msg_id id);
 /* A pong came that carries this number. */
 void shard_receipt_ponged(struct conn *c, uint64_t number);
 /* The newest number whose pong is awaited, or 0: a ping that carries it asks for all of them. */

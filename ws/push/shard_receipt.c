@@ -4,6 +4,7 @@
  * descriptor's next user has no bit. What becomes known in a turn is one letter a receipt.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "push/awaited.h"
 #include "push/shard.h"
@@ -12,6 +13,9 @@ enum { BITS = 64 };
 
 struct shard_receipt {
     uint64_t number;
+    struct msg_id id;            /* of the message; gen 0: it has none */
+    struct shared_name *channel; /* NULL: it was not sent to one */
+    enum wish wish;
     struct list changed;     /* in the shard's, if the hub is to be told something */
     uint32_t pending;        /* clients of which nothing is known yet */
     uint32_t reached;        /* since the hub was last told */
@@ -32,19 +36,23 @@ static void free_receipt(struct shard *s, struct shard_receipt *r)
 {
     HASH_DEL(s->receipts, r);
     list_remove(&r->changed);
+    shared_name_unref(r->channel);
     free(r->failed);
     free(r);
 }
 
 /* ---- the beginning ---- */
 
-struct shard_receipt *shard_receipt_new(struct shard *s, uint64_t number)
+struct shard_receipt *shard_receipt_new(struct shard *s, const struct msg *m)
 {
     size_t words = (s->loop->slot_count + BITS - 1) / BITS;
     struct shard_receipt *r = calloc(1, sizeof *r + words * sizeof r->bits[0]);
     if (!r)
         return NULL;
-    r->number = number;
+    r->number = m->receipt;
+    r->id = m->id;
+    r->wish = (enum wish)m->wish;
+    r->channel = m->channel ? shared_name_ref(m->channel) : NULL;
     r->words = words;
     list_init(&r->changed);
     HASH_ADD(hh, s->receipts, number, sizeof r->number, r);
@@ -110,17 +118,42 @@ static void tell(struct conn *c, uint64_t number, enum outcome outcome)
 
 void shard_receipt_lost(struct conn *c, const struct msg *m)
 {
-    tell(c, m->receipt, c->too_slow ? OUTCOME_DROPPED : OUTCOME_CLOSED);
+    bool expired = m->expires && m->expires <= c->shard->loop->now;
+    tell(c, m->receipt, c->too_slow ? OUTCOME_DROPPED : expired ? OUTCOME_EXPIRED : OUTCOME_CLOSED);
 }
 
-/* That their script has it is more than browsers without code of ours can tell. */
+/* That its script has it is more than a raw client can tell; and nothing comes back from an event stream. */
+static bool can_tell(const struct conn *c, const struct msg *m)
+{
+    return m->wish == WISH_ACKED ? c->transport == TRANSPORT_V1 : c->transport != TRANSPORT_SSE;
+}
+
 void shard_receipt_written(struct conn *c, const struct msg *m)
 {
-    if (m->wish != WISH_PONGED) {
+    if (m->wish == WISH_HANDED || !can_tell(c, m)) {
         tell(c, m->receipt, m->wish == WISH_HANDED ? OUTCOME_REACHED : OUTCOME_UNSUPPORTED);
-    } else if (find_receipt(c->shard, m->receipt)) {
+    } else if (m->wish == WISH_PONGED && find_receipt(c->shard, m->receipt)) {
         awaited_add(&c->shard->awaited, c->io.fd, m->receipt);
         c->awaits = true;
+    }
+}
+
+void shard_receipt_acked(struct conn *c, uint64_t number)
+{
+    struct shard_receipt *r = find_receipt(c->shard, number);
+    if (r && r->wish == WISH_ACKED)
+        settle(c->shard, r, c, OUTCOME_REACHED);
+}
+
+void shard_receipt_acked_id(struct conn *c, const char *channel, size_t channel_len, struct msg_id id)
+{
+    for (struct shard_receipt *r = c->shard->receipts; r; r = r->hh.next) {
+        const struct shared_name *name = r->channel;
+        if (r->wish != WISH_ACKED || r->id.gen != id.gen || r->id.seq != id.seq || !name ||
+            name->len != channel_len || memcmp(name->text, channel, channel_len) != 0)
+            continue;
+        settle(c->shard, r, c, OUTCOME_REACHED);
+        return;
     }
 }
 

@@ -11,7 +11,7 @@
 
 struct user {
     struct shared_name *name;
-    struct list clients; /* struct named_client */
+    struct list clients; /* struct full_client */
     UT_hash_handle hh;
 };
 

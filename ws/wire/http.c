@@ -1,7 +1,6 @@
 #include "wire/http.h"
 
 #include <nettle/base64.h>
-#include <nettle/sha1.h>
 #include <string.h>
 #include <strings.h>
 
@@ -49,14 +48,14 @@ static struct http_text trim(const char *data, size_t len)
     return (struct http_text){data, len};
 }
 
-/* Takes the next item off a comma-separated list; false at its end. */
-static bool next_item(struct http_text *list, struct http_text *item)
+/* Takes the next item off a list; false at its end. */
+static bool next_item(struct http_text *list, char separator, struct http_text *item)
 {
     if (!list->len)
         return false;
-    const char *comma = memchr(list->data, ',', list->len);
-    size_t len = comma ? (size_t)(comma - list->data) : list->len;
-    size_t skip = comma ? len + 1 : len;
+    const char *end = memchr(list->data, separator, list->len);
+    size_t len = end ? (size_t)(end - list->data) : list->len;
+    size_t skip = end ? len + 1 : len;
     *item = trim(list->data, len);
     list->data += skip;
     list->len -= skip;
@@ -67,8 +66,19 @@ static bool next_item(struct http_text *list, struct http_text *item)
 static bool list_has(struct http_text list, const char *token)
 {
     struct http_text item;
-    while (next_item(&list, &item))
+    while (next_item(&list, ',', &item))
         if (text_is(&item, token))
+            return true;
+    return false;
+}
+
+/* Whether Accept has the media type, with any parameters (RFC 9110 section 12.5.1). */
+static bool accepts(struct http_text list, const char *type)
+{
+    struct http_text item;
+    struct http_text name;
+    while (next_item(&list, ',', &item))
+        if (next_item(&item, ';', &name) && text_is(&name, type))
             return true;
     return false;
 }
@@ -77,7 +87,7 @@ static bool list_has(struct http_text list, const char *token)
 static bool is_token_list(struct http_text list)
 {
     struct http_text item;
-    while (next_item(&list, &item))
+    while (next_item(&list, ',', &item))
         for (size_t i = 0; i < item.len; i++)
             if (!is_token_char(item.data[i]))
                 return false;
@@ -185,6 +195,8 @@ static int take_header(struct header_state *s, const struct http_text *name, str
         return take_single(&r->channel, value, ERR_HTTP_SYNTAX);
     if (text_is(name, "x-wspush-user"))
         return take_single(&r->user, value, ERR_HTTP_SYNTAX);
+    if (text_is(name, "last-event-id"))
+        return take_single(&r->last_event_id, value, ERR_HTTP_SYNTAX);
     if (text_is(name, "upgrade"))
         r->upgrade_websocket |= list_has(value, "websocket");
     else if (text_is(name, "connection"))
@@ -194,7 +206,7 @@ static int take_header(struct header_state *s, const struct http_text *name, str
     else if (text_is(name, "sec-websocket-extensions"))
         deflate_take_offer(value.data, value.len, &r->deflate);
     else if (text_is(name, "accept"))
-        r->accepts_event_stream |= list_has(value, "text/event-stream");
+        r->accepts_event_stream |= accepts(value, "text/event-stream");
     else if (text_is(name, "transfer-encoding") || (text_is(name, "content-length") && !text_is(&value, "0")))
         s->has_body = true;
     return 0;
@@ -228,10 +240,11 @@ static bool key_ok(const struct http_text *key)
            len == 16;
 }
 
-static int check_upgrade(const struct http_request *r)
+static int check_wants(struct http_request *r)
 {
-    if (!r->upgrade_websocket && r->accepts_event_stream)
-        return -ERR_EVENT_STREAM;
+    r->wants = !r->upgrade_websocket && r->accepts_event_stream ? HTTP_EVENT_STREAM : HTTP_WEBSOCKET;
+    if (r->wants == HTTP_EVENT_STREAM)
+        return 0;
     if (!r->upgrade_websocket || !r->connection_upgrade)
         return -ERR_NOT_AN_UPGRADE;
     if (!r->version.data || !text_is(&r->version, "13"))
@@ -254,7 +267,7 @@ static int parse_lines(struct header_state *s, const char *p, const char *end)
     return 0;
 }
 
-int http_parse_upgrade(const void *head, size_t len, struct http_request *out)
+int http_parse_request(const void *head, size_t len, struct http_request *out)
 {
     struct header_state s = {.request = out};
     *out = (struct http_request){0};
@@ -267,10 +280,10 @@ int http_parse_upgrade(const void *head, size_t len, struct http_request *out)
         out->host = s.host;
     if (s.has_body)
         return -ERR_HTTP_BODY;
-    return check_upgrade(out);
+    return check_wants(out);
 }
 
-/* ---- answers ---- */
+/* ---- what a request says, looked at later ---- */
 
 /* Names of subprotocols are compared as they are (RFC 6455 section 11.5). */
 static bool is_known(const struct http_text *name, const char *const *known)
@@ -286,75 +299,25 @@ struct http_text http_choose_protocol(const struct http_request *request, const 
     for (size_t i = 0; i < request->protocol_count; i++) {
         struct http_text list = request->protocols[i];
         struct http_text item;
-        while (next_item(&list, &item))
+        while (next_item(&list, ',', &item))
             if (item.len && is_known(&item, known))
                 return item;
     }
     return (struct http_text){NULL, 0};
 }
 
-void http_add_switching(struct buf *out, const struct http_request *request)
+struct http_text http_query(struct http_text target, const char *name)
 {
-    static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    struct sha1_ctx sha;
-    uint8_t digest[SHA1_DIGEST_SIZE];
-    char accept[BASE64_ENCODE_RAW_LENGTH(SHA1_DIGEST_SIZE)];
-    sha1_init(&sha);
-    sha1_update(&sha, request->key.len, (const uint8_t *)request->key.data);
-    sha1_update(&sha, sizeof guid - 1, (const uint8_t *)guid);
-    sha1_digest(&sha, sizeof digest, digest);
-    base64_encode_raw(accept, sizeof digest, digest);
-    buf_adds(out, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                  "Sec-WebSocket-Accept: ");
-    buf_add(out, accept, sizeof accept);
-    if (request->protocol.data) {
-        buf_adds(out, "\r\nSec-WebSocket-Protocol: ");
-        buf_add(out, request->protocol.data, request->protocol.len);
+    const char *mark = memchr(target.data, '?', target.len);
+    struct http_text list = {mark, mark ? (size_t)(target.data + target.len - mark) : 0};
+    struct http_text item;
+    next_item(&list, '?', &item);
+    while (next_item(&list, '&', &item)) {
+        const char *equals = memchr(item.data, '=', item.len);
+        size_t len = equals ? (size_t)(equals - item.data) : item.len;
+        size_t skip = equals ? len + 1 : len;
+        if (len == strlen(name) && memcmp(item.data, name, len) == 0)
+            return (struct http_text){item.data + skip, item.len - skip};
     }
-    if (request->deflate.bits) {
-        buf_adds(out, "\r\nSec-WebSocket-Extensions: ");
-        deflate_add_answer(out, &request->deflate);
-    }
-    buf_adds(out, "\r\n\r\n");
-}
-
-static const char *reason_phrase(int status)
-{
-    switch (status) {
-    case 400: return "Bad Request";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 406: return "Not Acceptable";
-    case 408: return "Request Timeout";
-    case 426: return "Upgrade Required";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 503: return "Service Unavailable";
-    case 505: return "HTTP Version Not Supported";
-    default: return "Error";
-    }
-}
-
-static const char *extra_headers(int status)
-{
-    switch (status) {
-    case 405: return "Allow: GET\r\n";
-    case 426: return "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
-    case 429: return "Retry-After: 10\r\n";
-    case 503: return "Retry-After: 2\r\n";
-    default: return "";
-    }
-}
-
-void http_add_error(struct buf *out, int error, const char *detail)
-{
-    int status = error_http_status(error);
-    const char *text = error_text(error);
-    size_t len = strlen(text) + (detail ? 2 + strlen(detail) : 0) + 1;
-    buf_addf(out,
-             "HTTP/1.1 %d %s\r\n%sContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n"
-             "X-Content-Type-Options: nosniff\r\nConnection: %s\r\n\r\n%s%s%s\n",
-             status, reason_phrase(status), extra_headers(status), len,
-             status == 426 ? "close, Upgrade" : "close", text, detail ? ": " : "", detail ? detail : "");
+    return (struct http_text){NULL, 0};
 }

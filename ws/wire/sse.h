@@ -13,16 +13,21 @@
 /* The last id of a stream that was closed for good: who comes back with it gets 204. */
 #define SSE_CLOSED "closed"
 
-/* One event: `id:` where id is not NULL, `event:` where event is not NULL, and the data. Every kind of line
- * end in text (CR LF, CR, LF) becomes a line of its own, which a browser joins by LF. Binary data is base64,
- * and the event's name is then "binary", whatever `event` says. */
+/* One event: `id:` where id is not NULL, `event:` where event is not NULL, and the data. Each line of a text,
+ * ended by CR LF, CR or LF, becomes a line of its own, which a browser joins by LF. Binary data is base64,
+ * and the event's name is then "binary", whatever `event` says. An event without data is one all the same: it
+ * has one empty `data:` line. Neither id nor event has a line end or a NUL; text is UTF-8. */
 void sse_add_event(struct buf *out, const char *id, size_t id_len, const char *event, bool binary,
                    const void *data, size_t len);
+/* The position of a stream at its beginning: an id without an event. Nothing where id is NULL. */
+void sse_add_position(struct buf *out, const char *id, size_t id_len);
 /* `retry:`, how long a browser waits before it comes back. Milliseconds. */
 void sse_add_retry(struct buf *out, unsigned ms);
-/* An event without data but for an empty line, that script can see: "beat". */
+/* The event "beat", which script can see, with empty data. A `data:` line leaves an LF in the data buffer,
+ * and only an empty buffer makes a browser drop the event; the LF goes when it is dispatched. */
 void sse_add_beat(struct buf *out);
-/* The end of a stream for good: an id that stays with the browser, and no event (its data is empty). */
+/* The end of a stream for good: the id SSE_CLOSED, which stays with the browser, and no event, for there is
+ * no `data:` line. */
 void sse_add_end(struct buf *out);
 
 #endif

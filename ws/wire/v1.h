@@ -30,7 +30,8 @@ struct v1_channel {
 /* Channels in one request. */
 enum { V1_CHANNELS_MAX = 1000 };
 
-/* One request. Names and positions are as the client wrote them, unchecked but for UTF-8. */
+/* One request. Names and positions are as the client wrote them, unchecked but for UTF-8; the channels of one
+ * request differ. What it has is the request's own, and the text of the frame is not needed any more. */
 struct v1_request {
     enum v1_kind kind;
     struct v1_channel *channels; /* V1_SUB, V1_UNSUB: in the order in which they came */
@@ -45,9 +46,18 @@ struct v1_request {
     struct buf decoded;
 };
 
-/* Parses the text of one frame. 0; or -1 with a sentence for the client in *why, a constant. The request is
- * the caller's to free, in either case. What would become large in memory is refused before it is parsed. */
-int v1_parse(const void *text, size_t len, struct v1_request *out, const char **why);
+enum v1_result {
+    V1_OK,
+    V1_NOT_JSON,   /* no JSON object, a member twice, or too much of it: the error `json` */
+    V1_NO_REQUEST, /* JSON that asks for nothing, or not as specified: the error `request` */
+    V1_NO_MEMORY,
+};
+
+/* Parses the text of one frame. If it is no request, *why is a sentence for the client, a constant. The
+ * request is the caller's to free, in any case. A text of 1 MiB never takes more than 4 MiB of heap: what
+ * would become larger in memory is refused before it is parsed. A payload may have NULs in it; names and
+ * positions have none. */
+enum v1_result v1_parse(const void *text, size_t len, struct v1_request *out, const char **why);
 void v1_request_fini(struct v1_request *r);
 
 /* A message on its way out. */

@@ -119,7 +119,7 @@ START_TEST(not_objects)
 }
 END_TEST
 
-/* What json_string writes comes back, and no shorter piece of it is an object. */
+/* What json_add_string writes comes back, and no shorter piece of it is an object. */
 START_TEST(round_trip)
 {
     struct buf text = {0};
@@ -130,7 +130,7 @@ START_TEST(round_trip)
         buf_addc(&text, (char)c);
     buf_adds(&text, "\u00e4\u754c\U0001F600");
     buf_adds(&json, "{\"a\":");
-    json_string(&json, text.data, text.len);
+    json_add_string(&json, text.data, text.len);
     buf_addc(&json, '}');
     ck_assert(reads((const char *)json.data, json.len, &out));
     buf_adds(&told, "a=T:");

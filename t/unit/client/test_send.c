@@ -82,6 +82,21 @@ START_TEST(receipt)
 }
 END_TEST
 
+START_TEST(key_and_ttl)
+{
+    static const struct step script[] = {READS, SAYS("*2\r\n:0\r\n$3\r\n1-4\r\n"), READS,
+                                         SAYS("*2\r\n:0\r\n$3\r\n1-4\r\n"), DONE};
+    struct wspush_send_options options = {.ttl_ms = 1500, .key = "order 7"};
+    struct wspush_sent sent;
+    begin(script);
+    ck_assert_int_eq(wspush_send(h, "test", "x", 1, &options, &sent), WSPUSH_OK);
+    ck_assert_str_eq(sent.id, "1-4");
+    options = (struct wspush_send_options){.binary = true, .wait_for = WSPUSH_WAIT_NONE, .ttl_ms = INT64_MAX};
+    ck_assert_int_eq(wspush_send(h, "test", "x", 1, &options, &sent), WSPUSH_OK);
+    end("[WS.SEND|test|x|TTL|1500|KEY|order 7][WS.SEND|test|x|BINARY|TTL|315360000000]");
+}
+END_TEST
+
 /* A worker that says nothing of the recipients has not said that they have it. */
 START_TEST(no_receipt)
 {
@@ -107,6 +122,7 @@ static const struct {
     {"-BADNAME it is empty\r\n", WSPUSH_BADNAME, WSPUSH_NOT_PUBLISHED},
     {"-BADUTF8 at byte 1\r\n", WSPUSH_BADUTF8, WSPUSH_NOT_PUBLISHED},
     {"-TOOBIG limit 10\r\n", WSPUSH_TOOBIG, WSPUSH_NOT_PUBLISHED},
+    {"-NOPOS gone\r\n", WSPUSH_NOPOS, WSPUSH_NOT_PUBLISHED},
     {"-BUSY later\r\n", WSPUSH_BUSY, WSPUSH_NOT_PUBLISHED},
     {"-TIMEOUT the store\r\n", WSPUSH_TIMEOUT, WSPUSH_PUBLISH_UNKNOWN},
     {"-ENGINEDOWN away\r\n", WSPUSH_ERROR, WSPUSH_PUBLISH_UNKNOWN},
@@ -335,6 +351,7 @@ int main(void)
     tcase_add_test(tc, no_id);
     tcase_add_test(tc, bad_utf8_is_not_sent);
     tcase_add_test(tc, receipt);
+    tcase_add_test(tc, key_and_ttl);
     tcase_add_test(tc, no_receipt);
     tcase_add_loop_test(tc, refusal, 0, sizeof refusals / sizeof *refusals);
     tcase_add_loop_test(tc, not_a_send_reply, 0, 7);

@@ -161,7 +161,8 @@ START_TEST(the_hub_is_asked)
     add(TWO, "t");
     ck_assert_uint_eq(hub.watched, SIGHT_PUSHED);
     add_pattern(ONE, "@ev*:t");
-    ck_assert_uint_eq(hub.watched, SIGHT_PUSHED | SIGHT_SAID | SIGHT_OPENED | SIGHT_CLOSED);
+    ck_assert_uint_eq(hub.watched,
+                      SIGHT_PUSHED | SIGHT_SAID | SIGHT_OPENED | SIGHT_CLOSED | SIGHT_JOINED | SIGHT_LEFT);
     watch_remove(session(ONE), true, "@ev*:t", 6);
     ck_assert_uint_eq(hub.watched, SIGHT_PUSHED);
     watch_forget(session(ONE));
@@ -173,7 +174,7 @@ START_TEST(the_hub_is_asked)
     ck_assert_uint_eq(session(TWO)->subscription_count, 0);
     ck_assert(!session(TWO)->watches && session(ONE)->watches);
     add(ONE, "@events:t");
-    ck_assert_uint_eq(hub.watched, SIGHT_SAID | SIGHT_OPENED | SIGHT_CLOSED);
+    ck_assert_uint_eq(hub.watched, SIGHT_SAID | SIGHT_OPENED | SIGHT_CLOSED | SIGHT_JOINED | SIGHT_LEFT);
     end(); /* sessions that go take theirs along */
 }
 END_TEST

@@ -74,8 +74,18 @@ static inline void late_close(struct engine *e)
     free(e);
 }
 
-static const struct engine_ops late_engine = {
-    .name = "late", .keeps_messages = true, .open = late_open, .close = late_close, .publish = late_publish};
+static inline void late_set_total(struct engine *e, uint64_t bytes)
+{
+    (void)e;
+    (void)bytes;
+}
+
+static const struct engine_ops late_engine = {.name = "late",
+                                              .keeps_messages = true,
+                                              .open = late_open,
+                                              .close = late_close,
+                                              .publish = late_publish,
+                                              .set_total = late_set_total};
 
 /* ---- what the hub tells upwards ---- */
 
@@ -95,7 +105,7 @@ static inline void on_published(void *arg, struct asker asker, uint64_t recipien
 
 static inline void on_receipt(void *arg, const struct receipt *r)
 {
-    static const char *const names[] = {"reached", "timeout", "dropped", "closed", "unsupported"};
+    static const char *const names[] = {"reached", "timeout", "dropped", "expired", "closed", "unsupported"};
     (void)arg;
     buf_addf(&told, "receipt %" PRIu64 ": %" PRIu64 " of %" PRIu64, r->asker.slot, r->reached, r->recipients);
     for (size_t i = 0; i < r->failure_count; i++)
@@ -221,11 +231,11 @@ static inline void say(struct mail mail)
 static inline uint64_t come_as(const char *user, uint32_t shard, const char *channel)
 {
     uint64_t number = atomic_fetch_add(&world.last_client, 1) + 1;
-    say((struct mail){.kind = MAIL_REGISTER,
-                      .conn = {shard, (int)number, 1},
-                      .number = number,
-                      .user = user ? shared_name_new(user, strlen(user)) : NULL,
-                      .ptr = shared_name_new(channel, strlen(channel))});
+    struct joining *joining = calloc(1, sizeof *joining);
+    joining->channel = shared_name_new(channel, strlen(channel));
+    joining->user = user ? shared_name_new(user, strlen(user)) : NULL;
+    say((struct mail){
+        .kind = MAIL_REGISTER, .conn = {shard, (int)number, 1}, .number = number, .ptr = joining});
     return number;
 }
 

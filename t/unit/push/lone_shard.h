@@ -130,8 +130,11 @@ static inline void hear_failed(uint64_t number, uint64_t client, enum outcome ou
 
 static inline void register_on(const struct mail *asked, uint32_t channel)
 {
-    post((struct mail){
-        .kind = MAIL_REGISTERED, .conn = asked->conn, .channel = channel, .ptr = shared_name_new("test", 4)});
+    post((struct mail){.kind = MAIL_REGISTERED,
+                       .conn = asked->conn,
+                       .channel = channel,
+                       .value = SEAT_LIVE,
+                       .ptr = shared_name_new("test", 4)});
 }
 
 static inline void register_client(const struct mail *asked)
@@ -203,7 +206,7 @@ static inline int ask(struct mail *asked)
 static inline int join_on(struct mail *asked, uint32_t channel)
 {
     int fd = ask(asked);
-    shared_name_unref(asked->ptr);
+    joining_free(asked->ptr);
     register_on(asked, channel);
     turn();
     expect_bytes(fd, ANSWER, strlen(ANSWER));

@@ -95,7 +95,7 @@ START_TEST(newcomers_get_what_follows)
     int one = join(&asked);
     int other = join(&asked);
     int third = ask(&asked);
-    shared_name_unref(asked.ptr);
+    joining_free(asked.ptr);
     publish(to_channel, "1");
     register_client(&asked);
     publish(to_channel, "2");
@@ -226,11 +226,9 @@ START_TEST(lists_tell_of_it)
     turn();
     struct client_rows *rows = hear(MAIL_LISTED).ptr;
     ck_assert_uint_eq(rows->count, 2);
-    for (size_t i = 0; i < rows->count; i++) {
+    for (size_t i = 0; i < rows->count; i++)
         ck_assert_uint_eq(rows->rows[i].queued, 3);
-        shared_name_unref(rows->rows[i].channel);
-    }
-    free(rows);
+    client_rows_free(rows);
     close(one);
     close(other);
 }
@@ -281,7 +279,7 @@ START_TEST(compressed_for_some)
     turn();
     turn();
     asked = hear(MAIL_REGISTER);
-    shared_name_unref(asked.ptr);
+    joining_free(asked.ptr);
     register_client(&asked);
     turn();
     char bytes[4096];

@@ -345,7 +345,7 @@ static void answer_list(int shard, uint64_t client)
     struct client_rows *rows = client ? calloc(1, sizeof *rows + sizeof rows->rows[0]) : NULL;
     if (rows) {
         rows->count = 1;
-        rows->rows[0] = (struct client_row){.client = client, .channel = shared_name_new("x", 1)};
+        rows->rows[0] = (struct client_row){.client = client};
     }
     say((struct mail){
         .kind = MAIL_LISTED, .conn = {.shard = (uint32_t)shard}, .number = asked.number, .ptr = rows});

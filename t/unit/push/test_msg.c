@@ -148,6 +148,91 @@ START_TEST(ids)
 }
 END_TEST
 
+START_TEST(ids_are_read)
+{
+    static const char *const good[] = {"1795412345678-17", "1-0",
+                                       "18446744073709551615-18446744073709551615"};
+    static const char *const bad[] = {"",
+                                      "-",
+                                      "1",
+                                      "1-",
+                                      "-1",
+                                      "0-1",
+                                      "01-1",
+                                      "1-01",
+                                      "1-00",
+                                      "1-1-1",
+                                      "1--1",
+                                      "+1-1",
+                                      "1- 1",
+                                      " 1-1",
+                                      "1-1 ",
+                                      "1-x",
+                                      "1.5-1",
+                                      "18446744073709551616-1",
+                                      "1-18446744073709551616",
+                                      "closed"};
+    char text[MSG_ID_TEXT_MAX];
+    struct msg_id id;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        ck_assert_int_eq(msg_id_parse(good[i], strlen(good[i]), &id), 0);
+        ck_assert_uint_eq(msg_id_format(id, text), strlen(good[i]));
+        ck_assert_mem_eq(text, good[i], strlen(good[i]));
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        ck_assert_msg(msg_id_parse(bad[i], strlen(bad[i]), &id) < 0, "'%s' is an id", bad[i]);
+    ck_assert_int_eq(msg_id_parse("12-345", 5, &id), 0); /* no byte behind its end */
+    ck_assert_uint_eq(id.seq, 34);
+}
+END_TEST
+
+/* Two messages with a form each, of which one is kept. */
+START_TEST(forms_of_what_is_kept_are_counted)
+{
+    char text[1000];
+    memset(text, 'm', sizeof text);
+    struct msg *m = msg_new(ws, WEBSOCKET_TEXT, text, sizeof text);
+    struct msg *other = msg_new(ws, WEBSOCKET_TEXT, text, sizeof text);
+    msg_compressed(other, ws, 6);
+    ck_assert_uint_eq(msg_kept_forms(), 0);
+    msg_set_kept(m, true);
+    size_t bytes = msg_weight(msg_compressed(m, ws, 6));
+    ck_assert_uint_eq(msg_kept_forms(), bytes);
+    msg_compressed(m, ws, 6); /* is there already */
+    ck_assert_uint_eq(msg_kept_forms(), bytes);
+    msg_set_kept(m, false);
+    ck_assert_uint_eq(msg_kept_forms(), 0);
+    msg_unref(m);
+    msg_unref(other);
+}
+END_TEST
+
+/* Forms are made while the message stops being kept: nothing is left over. */
+static void *compress_it(void *arg)
+{
+    struct websocket *own = websocket_new();
+    msg_compressed(arg, own, 1);
+    websocket_free(own);
+    return NULL;
+}
+
+START_TEST(no_count_is_left_by_threads)
+{
+    char text[500];
+    memset(text, 'm', sizeof text);
+    for (int i = 0; i < 200; i++) {
+        struct msg *m = msg_new(ws, WEBSOCKET_TEXT, text, sizeof text);
+        pthread_t thread;
+        msg_set_kept(m, true);
+        ck_assert_int_eq(pthread_create(&thread, NULL, compress_it, m), 0);
+        msg_set_kept(m, false);
+        pthread_join(thread, NULL);
+        msg_unref(m);
+    }
+    ck_assert_uint_eq(msg_kept_forms(), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("msg");
@@ -160,6 +245,9 @@ int main(void)
     tcase_add_test(tc, threads_share_it);
     tcase_add_test(tc, no_memory);
     tcase_add_test(tc, ids);
+    tcase_add_test(tc, ids_are_read);
+    tcase_add_test(tc, forms_of_what_is_kept_are_counted);
+    tcase_add_test(tc, no_count_is_left_by_threads);
     suite_add_tcase(s, tc);
     SRunner *runner = srunner_create(s);
     srunner_run_all(runner, CK_ENV);

@@ -8,7 +8,8 @@ START_TEST(the_101_waits_for_the_hub)
 {
     struct mail asked;
     int fd = ask(&asked);
-    const struct shared_name *name = asked.ptr;
+    struct joining *joining = asked.ptr;
+    const struct shared_name *name = joining->channel;
     ck_assert(name->len == 4 && memcmp(name->text, "test", 4) == 0);
     ck_assert_uint_eq(asked.number, 1);
     turn();
@@ -18,7 +19,7 @@ START_TEST(the_101_waits_for_the_hub)
     deliver(1, 0);
     turn();
     expect_bytes(fd, ANSWER "\x81\x01x", strlen(ANSWER) + 3);
-    shared_name_unref(asked.ptr);
+    joining_free(joining);
     close(fd);
 }
 END_TEST
@@ -31,7 +32,7 @@ START_TEST(bytes_behind_the_request_are_kept)
     turn();
     turn();
     asked = hear(MAIL_REGISTER);
-    shared_name_unref(asked.ptr);
+    joining_free(asked.ptr);
     say(fd, "k\x89\x80\x00\x00\x00\x00", 7);
     turn();
     register_client(&asked);
@@ -53,7 +54,7 @@ START_TEST(gone_while_the_hub_registers)
 {
     struct mail asked;
     int fd = ask(&asked);
-    shared_name_unref(asked.ptr);
+    joining_free(asked.ptr);
     close(fd);
     register_client(&asked);
     deliver(1, 77);
@@ -68,7 +69,7 @@ START_TEST(gone_before_it_was_registered)
 {
     struct mail asked;
     int fd = ask(&asked);
-    shared_name_unref(asked.ptr);
+    joining_free(asked.ptr);
     close(fd);
     turn();
     ck_assert_uint_eq(hear(MAIL_GONE).number, 1);
@@ -126,7 +127,7 @@ START_TEST(letters_name_whom_they_mean)
     expect_bytes(one, "", 0);
     expect_bytes(other, "\x81\x01x", 3);
     int third = ask(&asked[0]); /* not registered yet: no recipient of anything */
-    shared_name_unref(asked[0].ptr);
+    joining_free(asked[0].ptr);
     deliver_as((struct mail){.scope = SCOPE_ALL}, 2, 0);
     turn();
     expect_bytes(one, "\x81\x02xx", 4);
@@ -377,8 +378,7 @@ START_TEST(a_crowd_is_listed_and_closed)
     turn();
     struct client_rows *rows = hear(MAIL_LISTED).ptr;
     ck_assert(rows->count == 1 && rows->rows[0].client == 2);
-    shared_name_unref(rows->rows[0].channel);
-    free(rows);
+    client_rows_free(rows);
     ck_assert_uint_eq(hear(MAIL_CLOSED).value, 1);
     ck_assert_uint_eq(hear(MAIL_GONE).number, 2);
     expect_bytes(fds[0], "", 0);

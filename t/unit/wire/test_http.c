@@ -1,5 +1,5 @@
 /*
- * The upgrade request, rule by rule (RFC 9112, RFC 6455 section 4.2.1), and the answers to it, byte for byte.
+ * The request, rule by rule (RFC 9112, RFC 6455 section 4.2.1), and the answers to it, byte for byte.
  * Requests are read from a block of exactly their size, so that a sanitizer sees a read beyond it.
  */
 #include "wire/http.h"
@@ -27,7 +27,7 @@ static int parse_len(const char *head, size_t len, struct http_request *out)
     free(exact);
     exact = malloc(len ? len : 1);
     memcpy(exact, head, len);
-    return http_parse_upgrade(exact, len, out);
+    return http_parse_request(exact, len, out);
 }
 
 static int parse(const char *head, struct http_request *out)
@@ -317,13 +317,78 @@ START_TEST(token_lists)
 }
 END_TEST
 
-/* A browser's EventSource that comes here is told what it is that is missing. */
+/* What a request wants; -1: it is refused. */
+static int wants(const char *headers)
+{
+    char head[600];
+    struct http_request r;
+    snprintf(head, sizeof head, GET HOST_LINE "%s\r\n", headers);
+    return parse(head, &r) < 0 ? -1 : (int)r.wants;
+}
+
 START_TEST(event_streams)
 {
-    expect(GET, HOST_LINE "Accept: text/event-stream\r\n", ERR_EVENT_STREAM);
-    expect(GET, HOST_LINE "Connection: keep-alive\r\naccept: a/b , Text/Event-Stream\r\n", ERR_EVENT_STREAM);
+    ck_assert_int_eq(wants("Accept: text/event-stream\r\n"), HTTP_EVENT_STREAM);
+    ck_assert_int_eq(wants("Connection: keep-alive\r\naccept: a/b , Text/Event-Stream\r\n"),
+                     HTTP_EVENT_STREAM);
+    ck_assert_int_eq(wants("Accept: a/b\r\nAccept: text/event-stream\r\nUpgrade: h2c\r\n"),
+                     HTTP_EVENT_STREAM);
+    ck_assert_int_eq(wants("Accept: text/event-stream ;q=0.9, */*\r\n"), HTTP_EVENT_STREAM);
+    ck_assert_int_eq(wants(REST "Accept: text/event-stream\r\n"), HTTP_WEBSOCKET);
+    ck_assert_int_eq(wants(REST), HTTP_WEBSOCKET);
     expect(GET, HOST_LINE "Accept: text/event-streams\r\n", ERR_NOT_AN_UPGRADE);
-    expect(GET, HOST_LINE REST "Accept: text/event-stream\r\n", 0);
+    expect(GET, HOST_LINE "Accept: */*\r\n", ERR_NOT_AN_UPGRADE);
+    expect(GET, HOST_LINE "Accept: ;text/event-stream, a;text/event-stream\r\n", ERR_NOT_AN_UPGRADE);
+    expect(GET, HOST_LINE "Accept: text/event-stream\r\nUpgrade: websocket\r\n", ERR_NOT_AN_UPGRADE);
+    expect("HEAD / HTTP/1.1\r\n", HOST_LINE "Accept: text/event-stream\r\n", ERR_HTTP_METHOD);
+    expect(GET, "Accept: text/event-stream\r\n", ERR_HTTP_HOST);
+    expect(GET, HOST_LINE "Accept: text/event-stream\r\nContent-Length: 1\r\n", ERR_HTTP_BODY);
+}
+END_TEST
+
+/* It is carried as it came: who knows what a position is judges it. */
+START_TEST(the_last_event_id)
+{
+    static const char *const values[] = {"1795412345678-17", "closed", "", "a b\xff", "-"};
+    struct http_request r;
+    char head[600];
+    ck_assert_int_eq(parse(GET HOST_LINE REST "\r\n", &r), 0);
+    ck_assert_ptr_null(r.last_event_id.data);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        snprintf(head, sizeof head, GET HOST_LINE "Accept: text/event-stream\r\nLast-Event-ID: %s\r\n\r\n",
+                 values[i]);
+        ck_assert_int_eq(parse(head, &r), 0);
+        ck_assert_ptr_nonnull(r.last_event_id.data);
+        expect_text(r.last_event_id, values[i]);
+    }
+}
+END_TEST
+
+START_TEST(parameters)
+{
+    static const struct {
+        const char *target, *value;
+    } rows[] = {
+        {"/chat", NULL},
+        {"/chat?", NULL},
+        {"/chat?&&", NULL},
+        {"/since=1", NULL},
+        {"/chat?sinc=1&sincee=2&Since=3", NULL},
+        {"/chat?a=since&x=?since=7", NULL},
+        {"/chat?since", ""},
+        {"/chat?since=", ""},
+        {"/chat?since=17-4", "17-4"},
+        {"/chat?a&&b=1&since=17-4&since=5", "17-4"},
+        {"/chat?since=a=b%26&c", "a=b%26"},
+        {"/chat??since=1&since=2", "2"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct http_text value =
+            http_query((struct http_text){rows[i].target, strlen(rows[i].target)}, "since");
+        if (rows[i].value)
+            expect_text(value, rows[i].value);
+        ck_assert_msg(!rows[i].value == !value.data, "%s", rows[i].target);
+    }
 }
 END_TEST
 
@@ -337,7 +402,8 @@ START_TEST(single_headers_come_once)
                 {"Origin: http://a\r\n", ERR_HTTP_SYNTAX},
                 {"X-Real-IP: 192.0.2.1\r\n", ERR_HTTP_SYNTAX},
                 {"X-Forwarded-Proto: https\r\n", ERR_HTTP_SYNTAX},
-                {"X-Wspush-Channel: test\r\n", ERR_HTTP_SYNTAX}};
+                {"X-Wspush-Channel: test\r\n", ERR_HTTP_SYNTAX},
+                {"Last-Event-ID: 1-1\r\n", ERR_HTTP_SYNTAX}};
     char headers[600];
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         snprintf(headers, sizeof headers, HOST_LINE "%s" UPGRADE_LINES "%s%s", rows[i].line, rows[i].line,
@@ -558,7 +624,7 @@ static void parse_it(const void *input)
 {
     const struct buf *b = input;
     struct http_request r;
-    ck_assert_int_eq(http_parse_upgrade(b->data, b->len, &r), 0);
+    ck_assert_int_eq(http_parse_request(b->data, b->len, &r), 0);
 }
 
 static void find_end_byte_by_byte(const void *input)
@@ -595,6 +661,41 @@ END_TEST
 
 /* ---- answers ---- */
 
+static void expect_answer(void (*add)(struct buf *, const struct http_request *, bool), const char *headers,
+                          bool any_origin, const char *answer)
+{
+    struct http_request r;
+    struct buf b = {0};
+    char head[600];
+    snprintf(head, sizeof head, GET HOST_LINE "Accept: text/event-stream\r\n%s\r\n", headers);
+    ck_assert_int_eq(parse(head, &r), 0);
+    add(&b, &r, any_origin);
+    ck_assert_str_eq(buf_str(&b), answer);
+    buf_fini(&b);
+}
+
+/* Whoever has an Origin and was let in may read what it gets. */
+START_TEST(answers_to_event_streams)
+{
+#define STREAM                                                                                               \
+    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"                      \
+    "X-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\n"
+#define NOTHING "HTTP/1.1 204 No Content\r\nCache-Control: no-store\r\n"
+#define SHARED                                                                                               \
+    "Access-Control-Allow-Origin: https://b.example:81\r\nAccess-Control-Allow-Credentials: true\r\n"        \
+    "Vary: Origin\r\n"
+#define END "Connection: close\r\n\r\n"
+    static const char origin[] = "Origin: https://b.example:81\r\n";
+    expect_answer(http_add_event_stream, "", false, STREAM END);
+    expect_answer(http_add_event_stream, "", true, STREAM END);
+    expect_answer(http_add_event_stream, origin, false, STREAM SHARED END);
+    expect_answer(http_add_event_stream, origin, true, STREAM "Access-Control-Allow-Origin: *\r\n" END);
+    expect_answer(http_add_no_content, "", false, NOTHING END);
+    expect_answer(http_add_no_content, origin, false, NOTHING SHARED END);
+    expect_answer(http_add_no_content, origin, true, NOTHING "Access-Control-Allow-Origin: *\r\n" END);
+}
+END_TEST
+
 START_TEST(error_answers)
 {
 #define TAIL(length, connection)                                                                             \
@@ -626,9 +727,6 @@ START_TEST(error_answers)
          "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" TAIL(
              "79", "close, Upgrade") "this address takes WebSockets: send Connection: Upgrade and Upgrade: "
                                      "websocket\n"},
-        {ERR_EVENT_STREAM, NULL,
-         "HTTP/1.1 406 Not Acceptable\r\n" TAIL(
-             "52", "close") "event streams are not served here: open a WebSocket\n"},
         {ERR_UPGRADE_VERSION, NULL,
          "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" TAIL(
              "35", "close, Upgrade") "Sec-WebSocket-Version has to be 13\n"},
@@ -696,6 +794,8 @@ int main(void)
     tcase_add_test(tc, hosts);
     tcase_add_test(tc, token_lists);
     tcase_add_test(tc, event_streams);
+    tcase_add_test(tc, the_last_event_id);
+    tcase_add_test(tc, parameters);
     tcase_add_test(tc, single_headers_come_once);
     tcase_add_test(tc, keys);
     tcase_add_test(tc, versions_of_websocket);
@@ -707,6 +807,7 @@ int main(void)
     tcase_add_test(tc, one_flipped_byte_at_each_place);
     tcase_add_test(tc, random_bytes);
     tcase_add_test(tc, time_is_linear);
+    tcase_add_test(tc, answers_to_event_streams);
     tcase_add_test(tc, error_answers);
     tcase_add_test(tc, every_error_is_a_whole_answer);
     suite_add_tcase(s, tc);

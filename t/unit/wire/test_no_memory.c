@@ -155,7 +155,7 @@ START_TEST(an_answer)
         "GET /test/ HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     struct http_request request;
-    ck_assert_int_eq(http_parse_upgrade(head, sizeof head - 1, &request), 0);
+    ck_assert_int_eq(http_parse_request(head, sizeof head - 1, &request), 0);
     for (long place = 1;; place++) {
         struct buf answer = {0};
         struct buf refusal = {0};

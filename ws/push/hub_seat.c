@@ -1,0 +1,143 @@
+/* Who is on which channel, as the hub knows it. A client has a seat on its own channel; those of wspush.v1
+ * may have others. */
+#include <stdlib.h>
+
+#include "base/tally.h"
+#include "push/hub.h"
+
+uint32_t client_channel_count(const struct client *c)
+{
+    return 1 + (c->full ? full_client(c)->count : 0);
+}
+
+struct channel *client_channel(const struct client *c, uint32_t i, enum seat *seat)
+{
+    if (i == 0) {
+        *seat = (enum seat)c->own;
+        return c->channel;
+    }
+    const struct other_channel *other = &full_client(c)->others[i - 1];
+    *seat = other->seat;
+    return other->channel;
+}
+
+static struct other_channel *find_other(const struct client *c, const struct channel *ch)
+{
+    const struct full_client *full = full_client(c);
+    for (uint32_t i = 0; full && i < full->count; i++)
+        if (full->others[i].channel == ch)
+            return &full->others[i];
+    return NULL;
+}
+
+enum seat client_seat(const struct client *c, const struct channel *ch)
+{
+    if (c->channel == ch)
+        return (enum seat)c->own;
+    const struct other_channel *other = find_other(c, ch);
+    return other ? other->seat : SEAT_NONE;
+}
+
+bool client_was_live_on(const struct client *c, const struct channel *ch, uint64_t question)
+{
+    if (c->channel == ch)
+        return c->own == SEAT_LIVE && question > c->question;
+    const struct other_channel *other = find_other(c, ch);
+    return other && other->seat == SEAT_LIVE && question > other->question;
+}
+
+static void set_seat(const struct hub *h, struct client *c, struct channel *ch, enum seat seat)
+{
+    if (c->channel == ch) {
+        c->own = seat & 3u;
+        c->question = h->last_question;
+        return;
+    }
+    struct other_channel *other = find_other(c, ch);
+    other->seat = seat;
+    other->question = h->last_question;
+}
+
+void hub_add_other(struct hub *h, struct client *c, struct channel *ch)
+{
+    struct full_client *full = full_client(c);
+    if (full->count == full->cap) {
+        uint32_t cap = full->cap ? full->cap * 2 : 2;
+        struct other_channel *others = realloc(full->others, cap * sizeof *others);
+        if (!others)
+            abort();
+        tally_change(TALLY_subscriptions, full->cap * sizeof *others, cap * sizeof *others);
+        full->others = others;
+        full->cap = cap;
+    }
+    if (full->count == 0)
+        list_append(&h->wanderers, &full->wandering);
+    full->others[full->count++] = (struct other_channel){.channel = ch, .seat = SEAT_NONE};
+    ch->members++;
+}
+
+void hub_take_seat(struct hub *h, struct client *c, struct channel *ch, enum seat seat)
+{
+    set_seat(h, c, ch, seat);
+    ch->subscribers++;
+    ch->behind += seat == SEAT_BEHIND;
+    ch->per_shard[c->conn.shard]++;
+}
+
+void hub_go_live(struct hub *h, struct client *c, struct channel *ch)
+{
+    set_seat(h, c, ch, SEAT_LIVE);
+    ch->behind--;
+    hub_post(h, c->conn.shard, (struct mail){.kind = MAIL_LIVE, .conn = c->conn, .channel = ch->number});
+}
+
+static void give_up_seat(struct hub *h, struct client *c, struct channel *ch)
+{
+    enum seat seat = client_seat(c, ch);
+    if (seat == SEAT_NONE)
+        return;
+    hub_drop_cursor(h, c, ch);
+    set_seat(h, c, ch, SEAT_NONE);
+    ch->subscribers--;
+    ch->behind -= seat == SEAT_BEHIND;
+    ch->per_shard[c->conn.shard]--;
+    hub_leave_presence(h, c, ch);
+}
+
+static void remove_other(struct client *c, struct channel *ch)
+{
+    struct full_client *full = full_client(c);
+    struct other_channel *other = find_other(c, ch);
+    *other = full->others[--full->count];
+    ch->members--;
+    if (full->count == 0)
+        list_remove(&full->wandering);
+}
+
+void hub_leave_seat(struct hub *h, struct client *c, struct channel *ch)
+{
+    give_up_seat(h, c, ch);
+    if (c->channel != ch)
+        remove_other(c, ch);
+    hub_release_channel(h, ch);
+}
+
+void hub_leave_all(struct hub *h, struct client *c)
+{
+    struct full_client *full = full_client(c);
+    while (full && full->count)
+        hub_leave_seat(h, c, full->others[full->count - 1].channel);
+    give_up_seat(h, c, c->channel);
+    hub_drop_others(c);
+}
+
+void hub_drop_others(struct client *c)
+{
+    struct full_client *full = full_client(c);
+    if (!full)
+        return;
+    tally_change(TALLY_subscriptions, full->cap * sizeof *full->others, 0);
+    free(full->others);
+    full->others = NULL;
+    full->cap = 0;
+}

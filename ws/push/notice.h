@@ -1,0 +1,23 @@
+/*
+ * What the worker itself says to clients of wspush.v1 and to event streams, as docs/CLIENT.md has it. Each is
+ * a message that is shared among all it goes to. NULL when there is no memory; one reference is the caller's.
+ */
+#ifndef WSPUSH_PUSH_NOTICE_H
+#define WSPUSH_PUSH_NOTICE_H
+
+#include "push/msg.h"
+
+/* `user` NULL: nobody knows. `channel` NULL: the client is on none. */
+struct msg *notice_hello(uint64_t client, const struct shared_name *user, const struct shared_name *channel);
+/* The client is on the channel. `from`: where it goes on, for streams; gen 0: where it said itself. */
+struct msg *notice_sub(const struct shared_name *channel, struct msg_id head, struct msg_id from);
+struct msg *notice_unsub(const struct shared_name *channel);
+/* Messages are missing before what follows `id`. */
+struct msg *notice_reset(struct shared_name *channel, const char *why, struct msg_id id);
+/* A user has joined or left. */
+struct msg *notice_user(enum notice what, const struct shared_name *channel, const struct shared_name *user);
+/* `channel` NULL: it is about none. */
+struct msg *notice_error(const char *code, const char *text, const char *channel, size_t channel_len);
+struct msg *notice_pong(int64_t number);
+
+#endif
