@@ -226,7 +226,8 @@ return;
 if(type==="pagehide"){this.#ab();
 this.#aa();
 } else if(this.#y){this.#aq(SOON);
-} else if(this.state==="open"?type==="online"&&this.transport==="sse" :this.state!=="connecting"&&type!=="offline"){this.#u();
+} else if(this.state==="open"?type==="online"&&this.transport==="sse"
+:this.state!=="connecting"&&type!=="offline"){this.#u();
 }
 }
 #al(said){for(const type in said)
@@ -240,9 +241,9 @@ this.#s(channels[0]);
 this.#h=true;
 if(this.transport==="websocket")
 this.#ai();
-},sub:({ch,id})=>{const at=this.#l.get(ch)??{};
+},sub:({ch,id,from=id})=>{const at=this.#l.get(ch)??{};
 at.on=true;
-at.id??=id;
+at.id??=from;
 },unsub:({ch})=>{if(this.#l.get(ch)?.on&&this.#l.delete(ch))
 this.#af("error",{code:"unsub",ch});
 },pong:(number)=>{if(number===this.#r){this.#p.splice(0,this.#q);

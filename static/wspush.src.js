@@ -303,7 +303,8 @@ export class WSPush extends EventTarget {
       this.#after();
     } else if (this.#isV1) {
       this.#ping(SOON);
-    } else if (this.state === "open" ? type === "online" && this.transport === "sse" : this.state !== "connecting" && type !== "offline") {
+    } else if (this.state === "open" ? type === "online" && this.transport === "sse"
+      : this.state !== "connecting" && type !== "offline") {
       this.#connect();
     }
   }
@@ -326,10 +327,10 @@ export class WSPush extends EventTarget {
       if (this.transport === "websocket")
         this.#opened();
     },
-    sub: ({ ch, id }) => {
+    sub: ({ ch, id, from = id }) => {
       const at = this.#channels.get(ch) ?? {};
       at.on = true;
-      at.id ??= id;
+      at.id ??= from;
     },
     unsub: ({ ch }) => {
       if (this.#channels.get(ch)?.on && this.#channels.delete(ch))
@@ -416,7 +417,8 @@ export class WSPush extends EventTarget {
   #pass(item) {
     const { data, channel } = item, isText = typeof data === "string";
     if (data instanceof Blob)
-      return data.arrayBuffer().then((bytes) => { item.data = new Uint8Array(bytes); }, () => this.#report("unsent", [this.#next()]));
+      return data.arrayBuffer().then((bytes) => { item.data = new Uint8Array(bytes); },
+        () => this.#report("unsent", [this.#next()]));
     this.#next();
     if (this.#isV1) {
       this.#sent.push(item);

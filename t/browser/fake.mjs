@@ -87,7 +87,8 @@ export class FakeSocket extends FakeLine {
   }
 
   say(what) {
-    this.dispatchEvent(new MessageEvent("message", { data: typeof what === "object" && !(what instanceof ArrayBuffer) ? JSON.stringify(what) : what }));
+    const isRaw = typeof what === "string" || what instanceof ArrayBuffer;
+    this.dispatchEvent(new MessageEvent("message", { data: isRaw ? what : JSON.stringify(what) }));
   }
 
   hello(id = "1-0", channel = "chat") {

@@ -73,13 +73,15 @@ for (const [how, load] of Object.entries({
 test("a plain script leaves one name behind", () => {
   const names = 'const before = new Set(Object.getOwnPropertyNames(globalThis)); import("node:vm").then(({ default: vm }) => {' +
     'vm.runInThisContext(require("fs").readFileSync("node_modules/wspush/wspush.global.js", "utf8"));' +
-    'console.log(Object.getOwnPropertyNames(globalThis).filter((name) => !before.has(name)).join(), vm.runInThisContext("typeof RETRY"))})';
+    'console.log(Object.getOwnPropertyNames(globalThis).filter((name) => !before.has(name)).join(), ' +
+    'vm.runInThisContext("typeof RETRY"))})';
   assert.equal(run("node", ["--input-type=commonjs", "-e", names], user), "WSPush undefined\n");
 });
 
 test("the types, as tsc --strict sees them", () => {
   fs.copyFileSync(path.join(here, "wspush-types.ts"), path.join(user, "page.ts"));
+  const tsc = path.join(here, "node_modules/typescript/bin/tsc");
+  const options = ["--strict", "--noEmit", "--target", "es2022", "--lib", "es2023,dom", "page.ts"];
   for (const module of [["--module", "nodenext"], ["--module", "esnext", "--moduleResolution", "bundler"]])
-    assert.equal(run("node", [path.join(here, "node_modules/typescript/bin/tsc"), "--strict", "--noEmit", "--target", "es2022", "--lib",
-      "es2023,dom", ...module, "page.ts"], user), "");
+    assert.equal(run("node", [tsc, ...options, ...module], user), "");
 });

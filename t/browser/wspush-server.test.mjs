@@ -32,7 +32,8 @@ function open(path, options) {
   ws.binaryType = "arraybuffer";
   const got = {};
   const events = [];
-  ws.onmessage = ({ channel, data }) => (got[channel] ??= []).push(typeof data === "string" ? data : [...new Uint8Array(data)].join());
+  ws.onmessage = ({ channel, data }) =>
+    (got[channel] ??= []).push(typeof data === "string" ? data : [...new Uint8Array(data)].join());
   for (const type of ["open", "close", "reset", "error"])
     ws.addEventListener(type, (event) => events.push([type, event.why ?? event.code]));
   pages.push(ws);

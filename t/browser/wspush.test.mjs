@@ -291,6 +291,16 @@ test("the page's position and query", async () => {
   assert.equal(line().url, "wss://www.example.com/chat?x=a+b%20&since=1-7", "nothing came, so it is still there");
 });
 
+test("a sub that names a position before the head (first = all): from there, if it is cut before anything came", async () => {
+  await connecting();
+  line().accept();
+  line().say({ hello: { client: "c1", user: null, channels: ["chat"] } });
+  line().say({ sub: { ch: "chat", id: "1-9", from: "1-2" } });
+  line().cut();
+  await pass(1000);
+  assert.match(line().url, /since=1-2$/);
+});
+
 test("a position moves when the handlers have run", async () => {
   const { ws } = await opened();
   ws.onmessage = () => line().cut();
