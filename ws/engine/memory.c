@@ -51,7 +51,7 @@ static void on_keys_emptied(void *arg, struct channel_keys *of)
 
 static uint64_t history_bytes(const struct engine *e)
 {
-    return e->histories.bytes + e->keys.bytes + msg_kept_forms();
+    return e->histories.bytes + keys_bytes(&e->keys) + msg_kept_forms();
 }
 
 static uint64_t all_bytes(const struct engine *e)
@@ -179,6 +179,7 @@ static void memory_read(struct engine *e, const struct reading *r)
 static void memory_set_total(struct engine *e, uint64_t bytes)
 {
     e->total = bytes;
+    e->sequences.recent = NULL; /* it may go too: nobody uses it now */
     enforce_total(e);
 }
 
@@ -215,14 +216,13 @@ static void memory_close(struct engine *e)
 {
     struct sequence *s;
     struct sequence *next;
+    keys_fini(&e->keys);
     HASH_ITER(hh, e->sequences.by_name, s, next)
     {
         drop_history(s);
-        keys_forget(&e->keys, &s->keys);
         sequences_settle(&e->sequences, s);
         sequences_forget(&e->sequences, s);
     }
-    timer_clear(&e->keys.old_age);
     free(e);
 }
 

@@ -54,7 +54,7 @@ static bool add(struct excerpt *x, size_t *room, struct msg ***msgs, struct msg 
 {
     if (x->count == *room) {
         size_t more = *room ? *room * 2 : ROOM_MIN;
-        struct msg **p = realloc(*msgs, more * sizeof *p);
+        struct msg **p = realloc(*msgs, more * sizeof(struct msg *));
         if (!p)
             return false;
         x->msgs = *msgs = p;

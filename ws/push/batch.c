@@ -39,6 +39,7 @@ static void end(struct shard *s, struct batch *b, void (*give)(struct conn *c, s
 {
     struct shard_channel *ch = &s->channels[b->channel];
     ch->batch = NULL;
+    s->mixed = s->mixed == b ? NULL : s->mixed;
     list_remove(&b->link);
     s->batch_count--;
     for (uint32_t i = 0; i < ch->count; i++)
@@ -79,6 +80,13 @@ void batch_settle(struct shard *s, uint32_t channel)
     struct batch *b = batch_of(s, channel);
     if (b)
         end(s, b, push_each);
+}
+
+void batch_settle_mixed(struct shard *s, uint32_t channel)
+{
+    const struct batch *b = s->mixed;
+    if (b && b->channel != channel && channel < s->channel_count && s->channels[channel].mixed)
+        batch_settle(s, b->channel);
 }
 
 void batch_settle_all(struct shard *s)
@@ -126,6 +134,8 @@ static struct batch *begin(struct shard *s, uint32_t channel)
         b->runs[i] = (struct run){0};
     b->runs[TRANSPORT_RAW].bytes = b->bytes;
     s->channels[channel].batch = b;
+    if (s->channels[channel].mixed)
+        s->mixed = b;
     return b;
 }
 

@@ -49,6 +49,9 @@ bool batch_add(struct shard *s, uint32_t channel, struct msg *m);
 /* What the channel's batch holds goes to the queues of its subscribers. */
 void batch_settle(struct shard *s, uint32_t channel);
 void batch_settle_all(struct shard *s);
+/* Something is about to come to a channel. Where clients of it are on others too, what was gathered for such
+ * a one goes first: they get all in the order in which it was published. */
+void batch_settle_mixed(struct shard *s, uint32_t channel);
 /* What the batch of its channel holds goes to its queue now, which may end it; the client is about to become
  * nobody's recipient. */
 void batch_catch_up(struct conn *c);

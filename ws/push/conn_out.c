@@ -94,10 +94,11 @@ static bool is_over(const struct conn *c)
     return c->state != CONN_OPEN || c->io.reaping;
 }
 
-/* What it missed comes as it has room: half of what may be queued. */
+/* What it missed comes as it has room: half of what may be queued, and never so much that it would be slow. */
 static void ask_for_more(struct conn *c)
 {
-    size_t half = c->config->out_limit / 2;
+    const struct channel_config *config = c->config;
+    size_t half = (config->out_limit < config->out_slow ? config->out_limit : config->out_slow) / 2;
     if (!c->asks || c->asked || is_over(c) || c->out.bytes >= half)
         return;
     c->asked = true;
