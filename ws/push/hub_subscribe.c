@@ -6,6 +6,9 @@
 #include "push/hub.h"
 #include "push/notice.h"
 
+/* Before a reset: who is cut off then is not to go on from the head without having heard of it. */
+static const struct msg_id nowhere = {0};
+
 void hub_tell(struct hub *h, const struct client *c, struct msg *take_notice)
 {
     if (!take_notice)
@@ -56,14 +59,16 @@ static void tell_shard(struct hub *h, struct client *c, struct channel *ch, enum
                            .ptr = shared_name_ref(ch->name)});
 }
 
-static void finish_registration(struct hub *h, struct client *c, const struct channel *ch, enum seat seat)
+static void finish_registration(struct hub *h, struct client *c, const struct channel *ch, enum seat seat,
+                                struct msg_id from)
 {
     const struct user *u = client_user(c);
     if (c->registered)
         return;
     c->registered = true;
-    if (c->transport == TRANSPORT_V1)
-        hub_tell(h, c, notice_hello(c->number, u ? u->name : NULL, seat == SEAT_NONE ? NULL : ch->name));
+    if (c->transport != TRANSPORT_RAW)
+        hub_tell(h, c,
+                 notice_hello(c->number, u ? u->name : NULL, seat == SEAT_NONE ? NULL : ch->name, from));
 }
 
 static void show_opened(const struct hub *h, const struct client *c)
@@ -84,7 +89,7 @@ static void deny(struct hub *h, struct client *c, struct channel *ch, const char
     show_opened(h, c);
     if (!c->registered)
         tell_shard(h, c, ch, SEAT_NONE);
-    finish_registration(h, c, ch, SEAT_NONE);
+    finish_registration(h, c, ch, SEAT_NONE, nowhere);
     tell_error(h, c, "position", why, ch->name);
     if (c->channel != ch)
         hub_leave_seat(h, c, ch);
@@ -105,15 +110,15 @@ void hub_tell_reset(struct hub *h, const struct client *c, struct channel *ch, c
 
 static void seat_it(struct hub *h, struct client *c, struct channel *ch, const struct excerpt *e)
 {
-    static const struct msg_id nowhere = {0}; /* a stream is not to go on from the head before it heard why */
     const char *reset = why_reset(e->result);
     enum seat seat = reset || e->at_head ? SEAT_LIVE : SEAT_BEHIND;
     show_opened(h, c);
     hub_enter_presence(h, c, ch); /* the others hear of it, and it has them all below */
     tell_shard(h, c, ch, seat);
-    finish_registration(h, c, ch, seat);
-    if (c->transport != TRANSPORT_RAW)
-        hub_tell(h, c, notice_sub(ch->name, e->head, reset ? nowhere : e->position));
+    struct msg_id from = reset ? nowhere : e->position;
+    finish_registration(h, c, ch, seat, from);
+    if (c->transport == TRANSPORT_V1)
+        hub_tell(h, c, notice_sub(ch->name, e->head, from));
     hub_take_seat(h, c, ch, seat);
     if (reset)
         hub_tell_reset(h, c, ch, e);
@@ -157,7 +162,7 @@ void hub_go_on(struct hub *h, const struct reading *r, const struct excerpt *exc
     if (r->most && hub_has_cursor(h, c, ch))
         hub_replay(h, c, ch, excerpt);
     else if (client_seat(c, ch) != SEAT_NONE)
-        hub_tell(h, c, notice_sub(ch->name, excerpt->head, (struct msg_id){0}));
+        hub_tell(h, c, notice_sub(ch->name, excerpt->head, nowhere));
     else if (excerpt->result == READ_AHEAD)
         deny(h, c, ch, "that position is ahead of the channel");
     else
