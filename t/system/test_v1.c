@@ -710,7 +710,12 @@ START_TEST(order_across_channels)
     ask(c, "{\"sub\":[\"b\"]}", "{\"sub\":*}");
     ask(d, "{\"sub\":[\"b\"]}", "{\"sub\":*}");
     for (int i = 0; i < MESSAGES; i++)
-        resp_send(control, "PUBLISH", i % 7 == 3 ? "@all" : i % 2 ? "a" : "b", text_of("%d", i), NULL);
+        resp_send(control, "PUBLISH",
+                  i % 7 == 3   ? "@all"
+                  : i % 5 == 2 ? "@match:a"
+                  : i % 2      ? "a"
+                               : "b",
+                  text_of("%d", i), NULL);
     for (int i = 0; i < MESSAGES; i++)
         resp_expect_next(control, "2");
     for (int i = 0; i < MESSAGES; i++) {
