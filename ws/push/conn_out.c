@@ -2,6 +2,7 @@
  * What goes out to one client: its queue, the bounds of the queue, and the writing.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -94,7 +95,8 @@ static bool is_over(const struct conn *c)
     return c->state != CONN_OPEN || c->io.reaping;
 }
 
-/* What it missed comes as it has room: half of what may be queued, and never so much that it would be slow. */
+/* What it missed comes as it has room: half of what may be queued, and never so much that it would be slow.
+ */
 static void ask_for_more(struct conn *c)
 {
     const struct channel_config *config = c->config;
@@ -191,6 +193,7 @@ static void close_slow(struct conn *c)
 /* What a cut takes out of a queue: of each channel the newest that is lost. */
 struct cut {
     struct conn *conn;
+    uint32_t gap;      /* where it was */
     struct buf losses; /* struct loss */
 };
 
@@ -199,12 +202,18 @@ struct loss {
     struct msg_id id;
 };
 
+/* A channel that was gone in between has another name of the same letters. */
+static bool same_name(const struct shared_name *a, const struct shared_name *b)
+{
+    return a == b || (a->len == b->len && memcmp(a->text, b->text, a->len) == 0);
+}
+
 static void note_loss(struct cut *cut, const struct msg *m)
 {
     struct loss *losses = (void *)cut->losses.data;
     size_t count = cut->losses.len / sizeof *losses;
     for (size_t i = 0; i < count; i++)
-        if (losses[i].channel == m->channel) {
+        if (same_name(losses[i].channel, m->channel)) {
             losses[i].id = m->id;
             return;
         }
@@ -219,7 +228,7 @@ static void on_cut(void *arg, const struct msg *m, bool written)
         note_loss(cut, m);
 }
 
-/* Before what is left in the queue stands what is missing in it. False when there is no memory. */
+/* Where messages are missing in the queue stands that they are. False when there is no memory. */
 static bool tell_losses(struct cut *cut)
 {
     struct conn *c = cut->conn;
@@ -228,7 +237,7 @@ static bool tell_losses(struct cut *cut)
     for (size_t i = 0; i < cut->losses.len / sizeof *losses; i++) {
         struct msg *m = notice_reset(losses[i].channel, "slow", losses[i].id);
         struct msg *form = m ? form_for(c, m) : NULL;
-        told = told && form && outq_push_first(&c->out, form) == 0;
+        told = told && form && outq_insert(&c->out, cut->gap, form) == 0;
         if (told)
             shard_count_out(c->shard, (int64_t)msg_frame_len(form));
         msg_unref(m);
@@ -243,7 +252,8 @@ static bool cut_queue(struct conn *c, size_t bytes, size_t messages)
     size_t before = c->out.bytes;
     struct cut cut = {.conn = c};
     c->too_slow = true; /* for what now leaves the queue */
-    stats_add(&c->shard->stats, STAT_slow_dropped, outq_drop_oldest(&c->out, bytes, messages, on_cut, &cut));
+    stats_add(&c->shard->stats, STAT_slow_dropped,
+              outq_drop_oldest(&c->out, bytes, messages, &cut.gap, on_cut, &cut));
     c->too_slow = false;
     c->slow_since = 0;
     shard_count_out(c->shard, (int64_t)c->out.bytes - (int64_t)before);
