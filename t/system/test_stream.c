@@ -400,8 +400,8 @@ START_TEST(asked_to_come_back)
     s = visit("/test", NULL);
     site_signal(site, SITE_WORKER, SIGTERM);
     ck_assert(!stream_expect_end(s));
-    ck_assert_int_eq(site_wait_end(site, SITE_WORKER, 10000), 0);
     stream_free(s);
+    ck_assert_int_eq(site_wait_end(site, SITE_WORKER, 10000), 0);
     end();
 }
 END_TEST
@@ -424,7 +424,7 @@ END_TEST
 START_TEST(slow_is_ended)
 {
     enum { MESSAGES = 2000 };
-    char text[1025];
+    char text[1100];
     begin(_i + 1, "out_limit = 64k\nhistory_size = 5000\nhistory_bytes = 16m\n");
     struct stream *s = visit("/test", NULL);
     stream_expect_id(s, "*-*");
@@ -496,10 +496,10 @@ START_TEST(refused)
     ck_assert_int_eq(stream_status(c), 429);
     ck_assert(strcasestr(stream_head(c), "\r\nRetry-After:"));
     stream_free(a);
+    stream_free(c);
     info_until(control, "connections", 1);
     ck_assert_int_eq(status_of("/test", "X-Real-IP: 192.0.2.1\r\n"), 200);
     stream_free(b);
-    stream_free(c);
     end();
 }
 END_TEST
