@@ -324,13 +324,21 @@ void conn_push(struct conn *c, struct msg *m)
         lose(c, m);
 }
 
+/* Without memory it ends: what it misses it would never hear of. */
+static void replay_one(struct conn *c, struct msg *m)
+{
+    struct msg *form = form_for(c, m);
+    if (form)
+        queue_form(c, m, form);
+    else
+        conn_drop(c, 1011);
+}
+
 void conn_replay(struct conn *c, const struct replay *replay)
 {
-    for (size_t i = 0; i < replay->count && !is_over(c); i++) {
-        struct msg *form = has_expired(c, replay->msgs[i]) ? NULL : form_for(c, replay->msgs[i]);
-        if (form)
-            queue_form(c, replay->msgs[i], form);
-    }
+    for (size_t i = 0; i < replay->count && !is_over(c); i++)
+        if (!has_expired(c, replay->msgs[i]))
+            replay_one(c, replay->msgs[i]);
 }
 
 /* ---- batches ---- */
