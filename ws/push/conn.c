@@ -122,11 +122,24 @@ static void on_eof(struct conn *c)
     loop_want_flush(c->shard->loop, &c->io);
 }
 
+/* The rules by which it speaks, 1 << INBOUND_... A client of wspush.v1 may speak to any channel. */
+static unsigned rules_of(const struct conn *c)
+{
+    return c->transport == TRANSPORT_V1 && c->more ? c->more->heard : 1u << c->config->inbound;
+}
+
+/* What it said was taken. */
+static void forget_rules(struct conn *c)
+{
+    if (c->more)
+        c->more->heard = 0;
+}
+
 /* Whether the hub has yet to take what was said for inboxes. It soon will: for so long nobody is read whose
  * words go there, not even pongs. */
 static bool hub_is_laden(const struct conn *c)
 {
-    return c->config->inbound == INBOUND_INBOX &&
+    return rules_of(c) & 1u << INBOUND_INBOX &&
            atomic_load_explicit(&c->shard->world->hub_mail->cargo, memory_order_relaxed) > CARGO_MARK;
 }
 
@@ -135,12 +148,12 @@ static bool hub_is_laden(const struct conn *c)
 static bool would_pile_up(const struct conn *c)
 {
     struct world *world = c->shard->world;
-    switch (c->config->inbound) {
-    case INBOUND_ECHO: return c->out.bytes > c->config->out_slow / 2;
-    case INBOUND_PUBLISH: return atomic_load_explicit(&world->congested, memory_order_relaxed);
-    case INBOUND_INBOX: return world_hub_is_behind(world) || hub_is_laden(c);
-    default: return false;
-    }
+    unsigned rules = rules_of(c);
+    if (rules & 1u << INBOUND_ECHO && c->out.bytes > c->config->out_slow / 2)
+        return true;
+    if (rules & 1u << INBOUND_PUBLISH && atomic_load_explicit(&world->congested, memory_order_relaxed))
+        return true;
+    return rules & 1u << INBOUND_INBOX && (world_hub_is_behind(world) || hub_is_laden(c));
 }
 
 static bool may_resume(struct loop *loop, struct io *io)
@@ -150,6 +163,7 @@ static bool may_resume(struct loop *loop, struct io *io)
     if (c->state == CONN_OPEN && would_pile_up(c))
         return false;
     c->unread_since = 0;
+    forget_rules(c);
     conn_stood_still(c);
     return true;
 }
@@ -168,6 +182,8 @@ static void pause_if_needed(struct conn *c, bool has_spoken)
 {
     if (c->state == CONN_OPEN && has_spoken && would_pile_up(c))
         hold_back(c);
+    else if (!c->unread_since)
+        forget_rules(c);
 }
 
 /* How much of what has come belongs to the request. The rest stays where it is until the client is let in. */

@@ -80,8 +80,10 @@ struct msg *notice_reset(struct shared_name *channel, const char *why, struct ms
     add_id(&json, "id", id);
     buf_addc(&json, '}');
     struct msg *m = finish(NOTICE_RESET, &json);
-    if (m)
-        m->id = id;
+    if (!m)
+        return NULL;
+    m->id = id;
+    m->channel = shared_name_ref(channel);
     return m;
 }
 
