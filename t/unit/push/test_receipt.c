@@ -113,7 +113,7 @@ START_TEST(time_is_over_when_every_shard_has_ended)
 {
     join_three();
     publish_with_receipt(1, "hello");
-    begin(0, "hello", 1); /* one of the two was on its way out */
+    begin(0, "hello", 2); /* of one of the two it will have no memory to tell */
     begin(1, "hello", 1);
     hand(1, 1);
     pass(1000);
