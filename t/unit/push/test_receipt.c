@@ -118,9 +118,9 @@ START_TEST(time_is_over_when_every_shard_has_ended)
     hand(1, 1);
     pass(1000);
     miss(0, 1, OUTCOME_TIMEOUT);
-    end(0);
-    expect_told("");
     end(1);
+    expect_told("");
+    end(0);
     expect_told("receipt 1: 1 of 3, c1 timeout\n");
 }
 END_TEST
