@@ -180,6 +180,15 @@ static inline void make_seat_world(void)
     late = false;
 }
 
+/* Nothing is left of anything. */
+static inline void end_seat_world(void)
+{
+    end_world();
+    ck_assert_uint_eq(tally_sum(TALLY_subscriptions), 0);
+    ck_assert_uint_eq(tally_sum(TALLY_clients), 0);
+    ck_assert_uint_eq(tally_sum(TALLY_channels), 0);
+}
+
 /* So many messages, "1", "2" and so on, that nobody is told of. */
 static inline void publish_some(const char *channel, int count)
 {

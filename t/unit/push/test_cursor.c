@@ -537,7 +537,7 @@ int main(void)
 {
     Suite *s = suite_create("cursor");
     TCase *tc = tcase_create("cursor");
-    tcase_add_checked_fixture(tc, make_seat_world, end_world);
+    tcase_add_checked_fixture(tc, make_seat_world, end_seat_world);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, parts_and_then_live);
     tcase_add_test(tc, room_is_counted_as_the_transport_needs_it);

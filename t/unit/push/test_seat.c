@@ -234,6 +234,7 @@ START_TEST(messages_to_other_channels)
 {
     uint64_t client = v1_on(0, "test");
     sub(client, "news", NULL);
+    v1_on(1, "else"); /* is there, but for somebody else */
     skip_letters();
     config->channel.inbound = INBOUND_PUBLISH;
     for (int i = 0; i < 3; i++) {
@@ -268,6 +269,22 @@ START_TEST(gone_while_the_engine_works)
     engine_works();
     ck_assert_ptr_null(hub.channels);
     ck_assert_uint_eq(hub.client_count, 0);
+}
+END_TEST
+
+/* What it said is kept, and so is its record; it has no seat any more. */
+START_TEST(gone_with_its_words_kept)
+{
+    uint64_t client = v1_on(0, "test");
+    client_says(client, "kept");
+    unsub(client, "test");
+    late = true;
+    sub(client, "test", NULL);
+    leave(0, client);
+    skip_letters();
+    engine_works();
+    expect_no_letters();
+    ck_assert_uint_eq(channel_named("test")->subscribers, 0);
 }
 END_TEST
 
@@ -541,6 +558,7 @@ START_TEST(a_user_joins_and_leaves_once)
     expect_letters(1, "");
     leave(0, one);
     expect_letters(1, "to #0: " LEAVE("test", "alice"));
+    ck_assert_ptr_null(channel_named("test")->presence);
     ck_assert_uint_eq(channel_named("news")->presence->clients, 1);
     leave(0, three);
     expect_letters(1, "");
@@ -565,11 +583,13 @@ START_TEST(who_comes_is_told_who_is_there)
              since_of("test"));
     /* its own client is in the list: it is on the channel when it gets it */
     expect_letters(0, text);
-    v1(1, "test"); /* nobody knows who: it is in no list, and gets it */
+    enter((struct newcomer){.transport = TRANSPORT_RAW, .channel = "else", .user = "alice"});
+    skip_letters(); /* on another channel: in no list of this one */
+    v1(1, "test");  /* nobody knows who: it is in no list, and gets it */
     snprintf(text, sizeof text,
-             "registered c3 test #0 live\n" HELLO("3")
-                 SUB("3", "test", "7-0") " @0\n"
-                                         "to c3: "
+             "registered c4 test #0 live\n" HELLO("4")
+                 SUB("4", "test", "7-0") " @0\n"
+                                         "to c4: "
                                          "{\"presence\":{\"ch\":\"test\",\"users\":[{\"user\":\"alice\","
                                          "\"clients\":[\"c1\",\"c2\"],"
                                          "\"since\":%" PRId64 "}]}}\n",
@@ -633,6 +653,8 @@ START_TEST(who_looks_on_is_told)
     expect_told("8 test alice\n32 test alice\n");
     /* whom nobody let in has not opened and not closed */
     enter((struct newcomer){.transport = TRANSPORT_SSE, .channel = "test", .since = "7-5"});
+    hub.watched = SIGHT_LEFT;
+    alice(TRANSPORT_RAW);
     late = true;
     leave(0, v1(0, "test"));
     expect_told("");
@@ -670,7 +692,7 @@ int main(void)
 {
     Suite *s = suite_create("seat");
     TCase *tc = tcase_create("seat");
-    tcase_add_checked_fixture(tc, make_seat_world, end_world);
+    tcase_add_checked_fixture(tc, make_seat_world, end_seat_world);
     tcase_add_test(tc, each_transport_is_told_in_its_way);
     tcase_add_test(tc, who_it_is);
     tcase_add_test(tc, the_beginning_is_the_channels);
@@ -683,6 +705,7 @@ int main(void)
     tcase_add_test(tc, no_more_than_so_many_at_once);
     tcase_add_test(tc, messages_to_other_channels);
     tcase_add_test(tc, gone_while_the_engine_works);
+    tcase_add_test(tc, gone_with_its_words_kept);
     tcase_add_test(tc, published_while_the_engine_works);
     tcase_add_test(tc, off_while_the_engine_works);
     tcase_add_test(tc, off_and_back_while_the_engine_works);
