@@ -4,7 +4,7 @@
 
 #include "base/tally.h"
 
-enum { ROOM_MIN = 4 };
+enum { ROOM_MIN = 2 };
 
 /* A message with a life of its own. */
 struct mortal {
@@ -20,43 +20,55 @@ void histories_init(struct histories *all, struct timers *timers, const int64_t 
     list_init(&all->oldest);
 }
 
-static struct history_entry *entry(const struct history *h, size_t i)
+/* ---- the ring of blocks ---- */
+
+static struct history_block **block_of(const struct history *h, size_t place)
 {
-    return &h->ring[(h->start + i) & (h->room - 1)];
+    return &h->blocks[place / HISTORY_BLOCK & (h->room - 1)];
 }
 
-/* ---- the ring ---- */
-
-/* Its neighbours in age know where it is. */
-static void move(struct history_entry *from, struct history_entry *to)
+static struct history_entry *entry(const struct history *h, size_t i)
 {
-    *to = *from;
-    if (!to->msg)
-        return;
-    to->age.prev->next = &to->age;
-    to->age.next->prev = &to->age;
+    size_t place = h->start + i;
+    return &(*block_of(h, place))->entries[place % HISTORY_BLOCK];
+}
+
+/* Blocks for so many entries from the first on. */
+static size_t block_count(const struct history *h, size_t span)
+{
+    return span ? (h->start + span - 1) / HISTORY_BLOCK - h->start / HISTORY_BLOCK + 1 : 0;
 }
 
 /* False without memory: then it stays as it is. */
 static bool resize(struct history *h, size_t room)
 {
-    struct history_entry *ring = malloc(room * sizeof *ring);
-    if (!ring)
+    struct history_block **blocks = calloc(room, sizeof(struct history_block *));
+    if (!blocks)
         return false;
-    for (size_t i = 0; i < h->span; i++)
-        move(entry(h, i), &ring[i]);
-    h->all->bytes += heap_size(room * sizeof *ring) - heap_size(h->room * sizeof *ring);
-    free(h->ring);
-    h->ring = ring;
+    size_t first = h->start / HISTORY_BLOCK;
+    for (size_t i = first; i < first + block_count(h, h->span); i++)
+        blocks[i & (room - 1)] = h->blocks[i & (h->room - 1)];
+    h->all->bytes += heap_size(room * sizeof *blocks) - heap_size(h->room * sizeof *blocks);
+    free(h->blocks);
+    h->blocks = blocks;
     h->room = room;
-    h->start = 0;
     return true;
 }
 
-static void shrink(struct history *h)
+static void free_block(struct history *h, size_t place)
 {
-    if (h->room > ROOM_MIN && h->span <= h->room / 4)
-        resize(h, h->room / 2);
+    h->all->bytes -= heap_size(sizeof(struct history_block));
+    free(*block_of(h, place));
+    *block_of(h, place) = NULL;
+}
+
+static void take_first(struct history *h)
+{
+    h->start++;
+    h->first++;
+    h->span--;
+    if (h->span == 0 || h->start % HISTORY_BLOCK == 0)
+        free_block(h, h->start - 1);
 }
 
 /* ---- messages go ---- */
@@ -86,12 +98,10 @@ static void make_hole(struct history *h, struct history_entry *e)
 /* A history begins with a message. */
 static void skip_holes(struct history *h)
 {
-    while (h->span && !entry(h, 0)->msg) {
-        h->start++;
-        h->first++;
-        h->span--;
-    }
-    shrink(h);
+    while (h->span && !entry(h, 0)->msg)
+        take_first(h);
+    if (h->room > ROOM_MIN && block_count(h, h->span) <= h->room / 4)
+        resize(h, h->room / 2);
 }
 
 static bool has_expired(const struct history *h, const struct msg *m)
@@ -194,13 +204,25 @@ static void await_expiry(struct history *h, const struct msg *m)
     h->all->bytes += heap_size(sizeof *mortal);
 }
 
-/* The next number's entry; where there is no memory, in the place of the oldest message. */
+static void add_block(struct history *h, size_t place)
+{
+    struct history_block *block = malloc(sizeof *block);
+    if (!block)
+        abort();
+    *block_of(h, place) = block;
+    h->all->bytes += heap_size(sizeof *block);
+}
+
+/* The next number's entry; where there is no memory, in the place of the oldest messages. */
 static struct history_entry *add_entry(struct history *h)
 {
-    if (h->span == h->room && !resize(h, h->room * 2)) {
+    while (block_count(h, h->span + 1) > h->room && !resize(h, h->room * 2)) {
         h->all->trimmed++;
         lose_first(h);
     }
+    size_t place = h->start + h->span;
+    if (h->span == 0 || place % HISTORY_BLOCK == 0)
+        add_block(h, place);
     return entry(h, h->span++);
 }
 
@@ -273,7 +295,7 @@ void history_free(struct history *h)
     while (h->span)
         lose_first(h);
     timer_clear(&h->old_age);
-    h->all->bytes -= heap_size(sizeof *h) + heap_size(h->room * sizeof *h->ring);
-    free(h->ring);
+    h->all->bytes -= heap_size(sizeof *h) + heap_size(h->room * sizeof *h->blocks);
+    free(h->blocks);
     free(h);
 }

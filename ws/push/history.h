@@ -47,15 +47,22 @@ struct history_entry {
     int64_t at;      /* monotonic milliseconds */
 };
 
+/* So many entries stay where they are, however many come: a large history grows in no longer time than a
+ * small one. */
+enum { HISTORY_BLOCK = 4 };
+struct history_block {
+    struct history_entry entries[HISTORY_BLOCK];
+};
+
 /* Begins with a message, where it is not empty. */
 struct history {
     struct histories *all;
     void *owner;
-    struct history_entry *ring;
-    size_t room;       /* of the ring, a power of two */
-    size_t start;      /* where its first entry is */
-    size_t span;       /* entries, holes too */
-    uint64_t first;    /* the number of the first entry */
+    struct history_block **blocks; /* a ring; those that have entries are there */
+    size_t room;                   /* of that ring, a power of two */
+    size_t start;                  /* entries that came before the first, in all the ring's rounds */
+    size_t span;                   /* entries, holes too */
+    uint64_t first;                /* the number of the first entry */
     uint64_t lost;     /* the last number that is not kept for another reason than its own expiry */
     uint64_t messages; /* without the holes */
     uint64_t bytes;    /* of the messages */
