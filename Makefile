@@ -234,6 +234,12 @@ check-dropin: ## the two includes in a copy of Debian's nginx configuration with
 	@$(MAKE) --no-print-directory -j2 all
 	@t/dropin/run.sh $(BUILD)
 
+check-chaos: ## 200 clients of three kinds, cut off in every way: each message once and in order (CHAOS_SECONDS=60, CHAOS_SEED)
+	@conf/install-deps.sh build check chaos
+	@$(MAKE) --no-print-directory -j2 all
+	@PYTHONDONTWRITEBYTECODE=1 timeout -k 30 900 t/chaos/chaos.py $(BUILD)
+.PHONY: check-chaos
+
 check-docs: ## every command of README.md, docs/GUIDE.md and docs/man, every example of docs/CONTROL.md; completion
 	@conf/install-deps.sh build check docs
 	@$(MAKE) --no-print-directory -j2 all

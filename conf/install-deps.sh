@@ -10,6 +10,7 @@ packages() {
     check) echo nginx check libsubunit-dev ;;
     memcheck) echo valgrind ;;
     interop) echo nodejs npm redis-tools python3 python3-websockets python3-autobahn python3-redis php-cli php-redis libwebsockets-dev chromium ;;
+    chaos) echo python3 python3-websockets ;;
     terminal) echo tmux python3 ;;
     browser) echo nodejs npm chromium ;;
     compose) echo docker.io docker-compose iptables iproute2 debootstrap python3 python3-websockets python3-yaml ;;
@@ -24,7 +25,7 @@ packages() {
     fuzz) echo clang libclang-rt-dev ;;
     lint) echo binutils clang clang-format clang-tidy cppcheck shellcheck git mandoc python3 ;;
     *)
-        echo "install-deps: no group '$1' (build run check memcheck interop terminal browser compose coverage guard bench peers deb package dropin docs fuzz lint)" >&2
+        echo "install-deps: no group '$1' (build run check memcheck interop chaos terminal browser compose coverage guard bench peers deb package dropin docs fuzz lint)" >&2
         exit 2
         ;;
     esac

@@ -17,6 +17,11 @@
     "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\nOrigin: https://a.example\r\n"  \
     "Accept: */*\r\nX-Real-IP: 192.0.2.7\r\nX-Forwarded-Proto: https\r\n"                                    \
     "X-Request-Id: 0123456789abcdef0123456789abcdef\r\nX-Wspush-Channel: room/1\r\n\r\n"
+#define REQUEST_V1                                                                                           \
+    "GET /room/1/ HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"              \
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"                           \
+    "Sec-WebSocket-Protocol: wspush.v1\r\n\r\n"
+#define REQUEST_STREAM "GET /room/1/ HTTP/1.1\r\nHost: a.example\r\nAccept: text/event-stream\r\n\r\n"
 
 enum {
     PAYLOAD = 128,
@@ -57,26 +62,30 @@ static void operator_hears(const char *reply, int count)
         fail("PUBLISH is answered otherwise");
 }
 
-static void browser_hears_101(int fd)
+static void browser_is_let_in(int fd)
 {
-    static const char status[] = "HTTP/1.1 101 ";
     char heard[1024];
-    if (read(fd, heard, sizeof heard) < (ssize_t)sizeof status ||
-        memcmp(heard, status, sizeof status - 1) != 0)
+    if (read(fd, heard, sizeof heard) < 13 ||
+        (memcmp(heard, "HTTP/1.1 101 ", 13) != 0 && memcmp(heard, "HTTP/1.1 200 ", 13) != 0))
         fail("a browser is not let in");
 }
 
 /* Lets browsers in, each taking up its connection and sending its request in a turn of its own kind. */
-static void browsers_come(int *fds, int count, void (*turn)(void))
+static void browsers_ask(const char *request, int *fds, int count, void (*turn)(void))
 {
     for (int i = 0; i < count; i++)
         fds[i] = worker_connection();
     turn();
     for (int i = 0; i < count; i++)
-        other_end_says(fds[i], REQUEST, sizeof REQUEST - 1);
+        other_end_says(fds[i], request, strlen(request));
     turn();
     for (int i = 0; i < count; i++)
-        browser_hears_101(fds[i]);
+        browser_is_let_in(fds[i]);
+}
+
+static void browsers_come(int *fds, int count, void (*turn)(void))
+{
+    browsers_ask(REQUEST, fds, count, turn);
 }
 
 /* ---- publish: no subscriber ---- */
@@ -135,6 +144,70 @@ static void fanout(void)
     measure_from_here();
     for (int left = FANNED_OUT; left > 0; left -= COALESCED)
         fanout_batch(left < COALESCED ? left : COALESCED, measured_turn);
+}
+
+/* ---- the same for those who speak wspush.v1, and for event streams ---- */
+
+static void fanout_some(int count, void (*turn)(void))
+{
+    operator_publishes("room/1", count);
+    turn();
+    operator_hears(":100\r\n", count);
+    for (int i = 0; i < CLIENTS; i++)
+        other_end_hears_some(browsers[i], (size_t)count * PAYLOAD);
+}
+
+static void fanout_as(const char *request)
+{
+    worker_start()->channel.deflate = DEFLATE_OFF;
+    operator_fd = worker_operator();
+    browsers_ask(request, browsers, CLIENTS, worker_turn);
+    fanout_some(COALESCED, worker_turn);
+    measure_from_here();
+    for (int left = FANNED_OUT; left > 0; left -= COALESCED)
+        fanout_some(left < COALESCED ? left : COALESCED, measured_turn);
+}
+
+static void fanout_v1(void)
+{
+    fanout_as(REQUEST_V1);
+}
+
+static void fanout_stream(void)
+{
+    fanout_as(REQUEST_STREAM);
+}
+
+/* ---- resume: clients come back to what they missed ---- */
+
+enum { RESUMING = 50, MISSED = 100 };
+
+static void resume_once(void (*turn)(void))
+{
+    int fd = worker_connection();
+    turn();
+    other_end_says(fd, REQUEST_V1, sizeof REQUEST_V1 - 1);
+    turn();
+    turn(); /* it asks for what it missed */
+    other_end_hears_some(fd, (size_t)MISSED * PAYLOAD);
+    close(fd);
+    turn();
+}
+
+static void resume(void)
+{
+    struct config *config = worker_start();
+    config->channel.deflate = DEFLATE_OFF;
+    config->channel.history_size = MISSED;
+    config->channel.first = FIRST_ALL;
+    operator_fd = worker_operator();
+    operator_publishes("room/1", MISSED);
+    worker_turn();
+    operator_hears(":0\r\n", MISSED);
+    resume_once(worker_turn);
+    measure_from_here();
+    for (int i = 0; i < RESUMING; i++)
+        resume_once(measured_turn);
 }
 
 /* ---- echo: what browsers say, and their own words back ---- */
@@ -239,6 +312,9 @@ static const struct scenario {
     {"publish", PUBLISHED, "PUBLISH of 128 B, pipelined, no subscriber", publish},
     {"publish-kept", PUBLISHED, "the same to a channel that keeps the newest", publish_kept},
     {"fanout", FANNED_OUT, "PUBLISH of 128 B to 100 clients, 16 a turn", fanout},
+    {"fanout-v1", FANNED_OUT, "the same to clients of wspush.v1", fanout_v1},
+    {"fanout-sse", FANNED_OUT, "the same to event streams", fanout_stream},
+    {"resume", RESUMING *MISSED, "a message of a client's that comes back to 100 of them", resume},
     {"echo", ROUNDS *CLIENTS, "128 B from a client, and back to it", echo},
     {"echo-large", LARGE_ROUNDS, "64 KiB from a client, and back to it", echo_large},
     {"handshake", COMING, "a client comes", handshake},

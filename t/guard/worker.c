@@ -150,6 +150,13 @@ void other_end_says(int fd, const void *bytes, size_t len)
         fail("the socket does not take it all");
 }
 
+void other_end_hears_some(int fd, size_t least)
+{
+    static char heard[HEARD_MAX];
+    if (recv(fd, heard, sizeof heard, 0) < (ssize_t)least)
+        fail("fewer bytes came than were expected");
+}
+
 const char *other_end_hears(int fd, size_t len)
 {
     static char heard[HEARD_MAX];

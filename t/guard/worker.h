@@ -30,6 +30,8 @@ void measure_from_here(void);
 void other_end_says(int fd, const void *bytes, size_t len);
 /* Reads exactly this many bytes; valid until the next call. */
 const char *other_end_hears(int fd, size_t len);
+/* Reads what has come, at least this many bytes. */
+void other_end_hears_some(int fd, size_t least);
 
 /* Ends the program. */
 void fail(const char *what) __attribute__((noreturn));

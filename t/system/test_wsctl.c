@@ -248,7 +248,8 @@ START_TEST(info)
     expect_json_lines(1);
     ck_assert_ptr_nonnull(strstr(out(), "\"redis_version\":\""));
     expect_begins(RUN("info", "clients"), 0, "# Clients");
-    expect(RUN("info", "nosuch"), 1, "", "no section 'nosuch'; there are: server clients memory stats cpu\n");
+    expect(RUN("info", "nosuch"), 1, "",
+           "no section 'nosuch'; there are: server clients memory history stats cpu\n");
     end();
 }
 END_TEST

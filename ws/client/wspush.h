@@ -39,8 +39,7 @@ enum wspush_result {
     WSPUSH_BUSY,     /* the worker asks to come back later */
     WSPUSH_NOMEM,
     WSPUSH_ERROR, /* any other error; wspush_error() has its text */
-    WSPUSH_NOPOS, /* wspush_history: messages behind that id are not kept any more, or it is of a former
-                     worker */
+    WSPUSH_NOPOS, /* wspush_history: messages behind that id are gone */
 };
 
 struct wspush;
@@ -82,14 +81,14 @@ enum wspush_published {
 
 enum wspush_wait_for { WSPUSH_WAIT_NONE, WSPUSH_WAIT_HANDED, WSPUSH_WAIT_PONGED, WSPUSH_WAIT_ACKED };
 
+/* Of two messages to a channel with one key, the second within five minutes, the second is none: it reaches
+ * nobody, and has the id of the first. So a message that may have gone out may be sent again. */
 struct wspush_send_options {
     bool binary;                   /* else text, which must be UTF-8 */
     enum wspush_wait_for wait_for; /* answer when each recipient's outcome is known ... */
     int64_t timeout_ms;            /* ... or after this time; 0: the worker's default, 5,000 ms */
     int64_t ttl_ms;                /* nobody is to get it later than that; 0: no such time */
-    const char *key; /* NULL: none. 1 to 200 bytes: what was sent to the channel with the same key
-                        in the last five minutes is not sent again: no recipients, and its id. So
-                        a message that may have gone out may be sent again. */
+    const char *key;               /* 1 to 200 bytes; NULL: none */
 };
 
 enum { WSPUSH_ID_MAX = 63 };

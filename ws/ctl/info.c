@@ -10,7 +10,7 @@
 #include "base/units.h"
 #include "ctl/print.h"
 
-#define SECTIONS "server clients memory stats cpu"
+#define SECTIONS "server clients memory history stats cpu"
 
 /* Calls `each` for every line, without its line end. */
 static void each_line(const char *text, size_t len, void (*each)(void *arg, const char *line, size_t len),

@@ -132,8 +132,19 @@ bool keys_lose_oldest(struct keys *all)
     return true;
 }
 
-void keys_forget(struct keys *all, struct channel_keys *of)
+void keys_fini(struct keys *all)
 {
-    while (of->count)
-        forget(all, LIST_ENTRY(of->oldest.next, struct key, of_channel));
+    struct key *k;
+    struct key *next;
+    HASH_ITER(hh, all->by_name, k, next)
+    {
+        forget(all, k);
+    }
+    timer_clear(&all->old_age);
+}
+
+uint64_t keys_bytes(const struct keys *all)
+{
+    const struct key *any = all->by_name;
+    return all->bytes + (any ? heap_size(any->hh.tbl->num_buckets * sizeof(UT_hash_bucket)) : 0);
 }

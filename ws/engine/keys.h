@@ -30,7 +30,7 @@ struct keys {
     struct key *by_name;
     struct list oldest;
     struct timer old_age;
-    uint64_t bytes; /* of the heap */
+    uint64_t bytes; /* of the heap, without the table */
     /* A timer, or keys_lose_oldest(), took a channel's last key. */
     void (*emptied)(void *arg, struct channel_keys *of);
     void *arg;
@@ -45,7 +45,9 @@ uint64_t keys_find(const struct keys *all, const struct channel_keys *of, const 
 void keys_add(struct keys *all, struct channel_keys *of, const char *key, size_t len, uint64_t number);
 /* The oldest key of all is forgotten. False where there is none. */
 bool keys_lose_oldest(struct keys *all);
-/* All of a channel's. */
-void keys_forget(struct keys *all, struct channel_keys *of);
+/* All of them are; nobody is told. */
+void keys_fini(struct keys *all);
+/* Bytes of the heap. */
+uint64_t keys_bytes(const struct keys *all);
 
 #endif

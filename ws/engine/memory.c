@@ -20,6 +20,8 @@ struct engine {
     struct sequences sequences;
     struct histories histories;
     struct keys keys;
+    int64_t wall;    /* Unix milliseconds, at: */
+    int64_t wall_at; /* up.now */
 };
 
 /* ---- what is kept ends ---- */
@@ -49,7 +51,7 @@ static void on_keys_emptied(void *arg, struct channel_keys *of)
 
 static uint64_t history_bytes(const struct engine *e)
 {
-    return e->histories.bytes + e->keys.bytes + msg_kept_forms();
+    return e->histories.bytes + keys_bytes(&e->keys) + msg_kept_forms();
 }
 
 static uint64_t all_bytes(const struct engine *e)
@@ -95,11 +97,21 @@ static void keep_nothing(struct sequence *s)
     s->lost = s->last;
 }
 
+/* The wall's clock, looked at once a turn: messages of one turn have one time. */
+static int64_t wall_ms(struct engine *e)
+{
+    if (e->wall_at != *e->up.now) {
+        e->wall_at = *e->up.now;
+        e->wall = clock_wall_ms();
+    }
+    return e->wall;
+}
+
 static void keep(struct engine *e, struct sequence *s, const struct publication *p)
 {
     bool keeps = p->msg && p->config->history_size;
     if (p->msg)
-        msg_set_place(p->msg, s->name, (struct msg_id){e->gen, s->last}, clock_wall_ms());
+        msg_set_place(p->msg, s->name, (struct msg_id){e->gen, s->last}, wall_ms(e));
     if (keeps)
         keep_message(e, s, p);
     else
@@ -167,6 +179,7 @@ static void memory_read(struct engine *e, const struct reading *r)
 static void memory_set_total(struct engine *e, uint64_t bytes)
 {
     e->total = bytes;
+    e->sequences.recent = NULL; /* it may go too: nobody uses it now */
     enforce_total(e);
 }
 
@@ -188,6 +201,8 @@ static struct engine *memory_open(const struct engine_up *up)
     e->up = *up;
     e->gen = (uint64_t)clock_wall_ms();
     e->total = UINT64_MAX;
+    e->wall = clock_wall_ms();
+    e->wall_at = *up->now;
     sequences_init(&e->sequences);
     histories_init(&e->histories, up->timers, up->now);
     keys_init(&e->keys, up->timers, up->now);
@@ -201,14 +216,13 @@ static void memory_close(struct engine *e)
 {
     struct sequence *s;
     struct sequence *next;
+    keys_fini(&e->keys);
     HASH_ITER(hh, e->sequences.by_name, s, next)
     {
         drop_history(s);
-        keys_forget(&e->keys, &s->keys);
         sequences_settle(&e->sequences, s);
         sequences_forget(&e->sequences, s);
     }
-    timer_clear(&e->keys.old_age);
     free(e);
 }
 

@@ -54,7 +54,7 @@ static bool add(struct excerpt *x, size_t *room, struct msg ***msgs, struct msg 
 {
     if (x->count == *room) {
         size_t more = *room ? *room * 2 : ROOM_MIN;
-        struct msg **p = realloc(*msgs, more * sizeof *p);
+        struct msg **p = realloc(*msgs, more * sizeof(struct msg *));
         if (!p)
             return false;
         x->msgs = *msgs = p;
@@ -85,7 +85,8 @@ struct excerpt reading_take(const struct reading *r, const struct reading_of *of
 {
     const struct history *h = of->history;
     struct excerpt x = {.result = judge(r, of), .head = of->head, .position = of->head, .at_head = true};
-    struct measure used = {.r = r, .most = r->from == FROM_LAST ? 1 : r->most};
+    struct measure used = {.r = r, .most = r->most};
+    struct measure one = {.r = r, .most = 1};
     if (x.result != READ_OK || r->from == FROM_NOW)
         return x;
     if (r->from == FROM_AFTER)
@@ -94,7 +95,9 @@ struct excerpt reading_take(const struct reading *r, const struct reading_of *of
         return x;
     uint64_t first = r->from == FROM_AFTER && r->after.seq >= h->first ? r->after.seq + 1 : h->first;
     if (r->newest || r->from == FROM_LAST)
-        first = start_of_newest(used, h, first);
+        first = start_of_newest(r->newest ? used : one, h, first);
+    if (r->from != FROM_AFTER)
+        x.position.seq = first - 1;
     gather(&x, used, h, first);
     return x;
 }

@@ -152,7 +152,7 @@ void conn_push(struct conn *c, struct msg *m);
 /* Queues what the client asked for and had room for: the bounds are not looked at. */
 void conn_replay(struct conn *c, const struct replay *replay);
 /* The same for all messages of a batch: written at once where nothing waits before them. */
-void conn_push_batch(struct conn *c, const struct batch *b);
+void conn_push_batch(struct conn *c, struct batch *b);
 /* Queues what the protocol itself makes us say, which may pass the bounds (RFC 6455 sections 5.5.1 and
  * 5.5.3). */
 void conn_queue(struct conn *c, struct msg *m);

@@ -94,10 +94,11 @@ static bool is_over(const struct conn *c)
     return c->state != CONN_OPEN || c->io.reaping;
 }
 
-/* What it missed comes as it has room: half of what may be queued. */
+/* What it missed comes as it has room: half of what may be queued, and never so much that it would be slow. */
 static void ask_for_more(struct conn *c)
 {
-    size_t half = c->config->out_limit / 2;
+    const struct channel_config *config = c->config;
+    size_t half = (config->out_limit < config->out_slow ? config->out_limit : config->out_slow) / 2;
     if (!c->asks || c->asked || is_over(c) || c->out.bytes >= half)
         return;
     c->asked = true;
@@ -156,7 +157,8 @@ static bool over_bounds(const struct conn *c, size_t more)
            (c->out.bytes + more > c->config->out_limit || c->out.count >= c->config->out_messages);
 }
 
-/* The form in which a raw client gets it. A window of N bits is enough for a message of at most 2^N bytes. */
+/* The same message compressed, where the client takes that. A window of N bits is enough for a message of at
+ * most 2^N bytes. */
 static struct msg *compressed_for(const struct conn *c, struct msg *m)
 {
     if (!c->deflate_bits || m->len < c->config->deflate_min ||
@@ -169,17 +171,10 @@ static struct msg *compressed_for(const struct conn *c, struct msg *m)
  * form. */
 static struct msg *form_for(const struct conn *c, struct msg *m)
 {
-    struct msg *envelope;
     if (!is_data(m) && !m->notice)
         return m;
-    switch ((enum transport)c->transport) {
-    case TRANSPORT_RAW: return compressed_for(c, m);
-    case TRANSPORT_SSE: return msg_event(m);
-    case TRANSPORT_V1:
-        envelope = msg_envelope(m, c->shard->ws);
-        return envelope ? compressed_for(c, envelope) : NULL;
-    }
-    return NULL;
+    struct msg *form = msg_form(m, c->shard->ws, (enum transport)c->transport);
+    return form ? compressed_for(c, form) : NULL;
 }
 
 /* Everything that waits goes, and the client with it. */
@@ -295,8 +290,10 @@ static void queue_form(struct conn *c, const struct msg *m, struct msg *form)
 {
     conn_queue(c, form);
     c->mortal |= m->expires != 0;
-    stats_add(&c->shard->stats, STAT_deliveries, !m->notice);
-    stats_add(&c->shard->stats, STAT_deliveries_compressed, form->deflated);
+    if (!m->notice)
+        stats_add(&c->shard->stats, STAT_deliveries, 1);
+    if (form->deflated)
+        stats_add(&c->shard->stats, STAT_deliveries_compressed, 1);
     watch_slowness(c);
 }
 
@@ -328,22 +325,29 @@ void conn_replay(struct conn *c, const struct replay *replay)
 
 /* ---- batches ---- */
 
-/* Whether the client gets its bytes as they are, and now. */
-static bool takes_at_once(const struct conn *c, const struct batch *b)
+/* Whether the client gets what was gathered as it is, and now. */
+static bool takes_at_once(const struct conn *c, struct batch *b, const struct run *run)
 {
-    return c->transport == TRANSPORT_RAW && c->state == CONN_OPEN && !c->io.reaping && outq_empty(&c->out) &&
-           (!c->deflate_bits || b->longest < c->config->deflate_min) && b->len <= c->config->out_limit &&
+    return !is_over(c) && outq_empty(&c->out) &&
+           (run->len || batch_make_run(b, c->shard->ws, (enum transport)c->transport)) &&
+           (!c->deflate_bits || run->longest < c->config->deflate_min) && run->len <= c->config->out_limit &&
            b->count <= c->config->out_messages;
 }
 
 /* What follows the first `done` bytes of a batch waits in the queue. Returns how many messages are out. */
 static uint32_t queue_rest(struct conn *c, const struct batch *b, size_t done)
 {
+    enum transport transport = (enum transport)c->transport;
+    struct msg *form = NULL; /* made already: of which else would those bytes be? */
     uint32_t first = 0;
-    for (; done >= msg_frame_len(b->msgs[first]); first++)
-        done -= msg_frame_len(b->msgs[first]);
+    for (; done; first++) {
+        form = msg_form(b->msgs[first], c->shard->ws, transport);
+        if (done < msg_frame_len(form))
+            break;
+        done -= msg_frame_len(form);
+    }
     for (uint32_t i = first; i < b->count && !c->io.reaping; i++) {
-        conn_queue(c, b->msgs[i]);
+        conn_queue(c, msg_form(b->msgs[i], c->shard->ws, transport));
         c->mortal |= b->msgs[i]->expires != 0;
     }
     if (!c->io.reaping) {
@@ -354,14 +358,15 @@ static uint32_t queue_rest(struct conn *c, const struct batch *b, size_t done)
     return first;
 }
 
-void conn_push_batch(struct conn *c, const struct batch *b)
+void conn_push_batch(struct conn *c, struct batch *b)
 {
-    if (!takes_at_once(c, b)) {
+    const struct run *run = &b->runs[c->transport];
+    if (!takes_at_once(c, b, run)) {
         for (uint32_t i = 0; i < b->count; i++)
             conn_push(c, b->msgs[i]);
         return;
     }
-    ssize_t n = send(c->io.fd, b->bytes, b->len, MSG_NOSIGNAL);
+    ssize_t n = send(c->io.fd, run->bytes, run->len, MSG_NOSIGNAL);
     size_t sent = n > 0 ? (size_t)n : 0;
     count_written(c, 1, sent);
     stats_add(&c->shard->stats, STAT_deliveries, b->count);
@@ -369,7 +374,7 @@ void conn_push_batch(struct conn *c, const struct batch *b)
         drop_broken(c);
         return;
     }
-    uint32_t out = sent == b->len ? b->count : queue_rest(c, b, sent);
+    uint32_t out = sent == run->len ? b->count : queue_rest(c, b, sent);
     if (out)
         count_sent(c, out);
 }

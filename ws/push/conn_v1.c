@@ -11,8 +11,12 @@
 #include "push/shard.h"
 #include "wire/v1.h"
 
-/* Requests in a row that are none; and how many channels in one request count as another request. */
-enum { FAULTS_MAX = 8, CHANNELS_A_REQUEST = 10 };
+/* Requests in a row that are none. */
+enum { FAULTS_MAX = 8 };
+
+/* What counts as another request: so many channels in one, and so many bytes, which jansson takes some time for.
+ * A byte of it is as much work as so many that are passed on. */
+enum { CHANNELS_A_REQUEST = 10, BYTES_A_REQUEST = 16 * 1024, BYTE_WORK = 16 };
 
 static void say(struct conn *c, struct msg *take_notice)
 {
@@ -86,7 +90,6 @@ static void each_channel(struct conn *c, const struct v1_request *r,
 {
     for (size_t i = 0; i < r->channel_count && c->state == CONN_OPEN && !c->io.reaping; i++)
         act(c, &r->channels[i]);
-    conn_has_said(c, r->channel_count / CHANNELS_A_REQUEST, 0);
 }
 
 /* ---- messages ---- */
@@ -164,12 +167,15 @@ int conn_take_request(struct conn *c, const uint8_t *text, size_t len)
     if (!text)
         return refuse(c, "json", "wspush.v1 is text frames; send bytes as b64");
     int result = 0;
+    c->shard->loop->worked += len * BYTE_WORK;
     switch (v1_parse(text, len, &r, &why)) {
     case V1_OK: result = act_on(c, &r); break;
     case V1_NOT_JSON: result = refuse(c, "json", why); break;
     case V1_NO_REQUEST: result = refuse(c, "request", why); break;
     case V1_NO_MEMORY: result = -ERR_MEMORY; break;
     }
+    if (result == 0)
+        conn_has_said(c, r.channel_count / CHANNELS_A_REQUEST + len / BYTES_A_REQUEST, 0);
     v1_request_fini(&r);
     return result;
 }

@@ -63,7 +63,7 @@ struct reading {
     enum reading_from from;
     struct msg_id after;
     bool newest;        /* of what is too much the newest are given, else the oldest */
-    uint32_t most;      /* messages */
+    uint32_t most;      /* messages; 0: where the reader is to begin, and whether anything follows, is all */
     uint64_t bytes;     /* at most, but for the first message; what one counts, see reading_cost() */
     uint32_t swells;    /* bytes that a byte of payload may become on its way */
     struct asker asker; /* for an operator; fd -1: for the client */

@@ -48,7 +48,8 @@ static bool resize(struct history *h, size_t room)
     size_t first = h->start / HISTORY_BLOCK;
     for (size_t i = first; i < first + block_count(h, h->span); i++)
         blocks[i & (room - 1)] = h->blocks[i & (h->room - 1)];
-    h->all->bytes += heap_size(room * sizeof *blocks) - heap_size(h->room * sizeof *blocks);
+    h->all->bytes += heap_size(room * sizeof(struct history_block *)) -
+                     heap_size(h->room * sizeof(struct history_block *));
     free(h->blocks);
     h->blocks = blocks;
     h->room = room;
@@ -295,7 +296,7 @@ void history_free(struct history *h)
     while (h->span)
         lose_first(h);
     timer_clear(&h->old_age);
-    h->all->bytes -= heap_size(sizeof *h) + heap_size(h->room * sizeof *h->blocks);
+    h->all->bytes -= heap_size(sizeof *h) + heap_size(h->room * sizeof(struct history_block *));
     free(h->blocks);
     free(h);
 }

@@ -150,20 +150,34 @@ static enum hub_answer find_sender(struct hub *h, const struct target *target, c
     return *c ? HUB_OK : HUB_CLOSED;
 }
 
-/* The client's oldest message in the inboxes of the channels that it is on. */
-static struct inbox_msg *first_of_client(const struct client *c, struct channel **from)
+/* Whether it has spoken elsewhere than on its own channel: it may be on that one no more. What was handed out
+ * is counted, too. */
+static bool spoke_elsewhere(const struct client *c)
 {
-    struct inbox_msg *first = NULL;
-    for (uint32_t i = 0; i < client_channel_count(c); i++) {
-        enum seat seat;
-        struct channel *ch = client_channel(c, i, &seat);
-        struct inbox_msg *m = inbox_first(&ch->inbox, c->number);
-        if (!m || (first && first->time <= m->time))
-            continue;
-        first = m;
-        *from = ch;
+    return c->kept > inbox_count(&c->channel->inbox, c->number);
+}
+
+/* The next of the client's messages in any inbox behind this one, or behind the head; NULL: there is none. */
+static struct inbox_msg *next_of_client(const struct hub *h, const struct list *behind, uint64_t client)
+{
+    for (struct list *l = behind->next; l != &h->inbox_messages; l = l->next) {
+        struct inbox_msg *m = LIST_ENTRY(l, struct inbox_msg, all);
+        if (m->client == client)
+            return m;
     }
-    return first;
+    return NULL;
+}
+
+/* The client's oldest message, wherever it was said. */
+static struct inbox_msg *first_of_client(struct hub *h, const struct client *c, struct channel **from)
+{
+    *from = c->channel;
+    if (!spoke_elsewhere(c))
+        return inbox_first(&c->channel->inbox, c->number);
+    struct inbox_msg *m = next_of_client(h, &h->inbox_messages, c->number);
+    if (m)
+        *from = hub_find_channel(h, m->channel->text, m->channel->len);
+    return m;
 }
 
 enum hub_answer hub_read(struct hub *h, const struct target *target, struct inbox_msg **out)
@@ -173,7 +187,7 @@ enum hub_answer hub_read(struct hub *h, const struct target *target, struct inbo
     if (answer != HUB_OK)
         return answer;
     struct channel *ch = c ? c->channel : hub_find_channel(h, target->name, target->name_len);
-    struct inbox_msg *m = c ? first_of_client(c, &ch) : ch ? inbox_first(&ch->inbox, 0) : NULL;
+    struct inbox_msg *m = c ? first_of_client(h, c, &ch) : ch ? inbox_first(&ch->inbox, 0) : NULL;
     if (!m)
         return c && c->gone ? HUB_CLOSED : HUB_NONE;
     inbox_take(&ch->inbox, m);
@@ -183,13 +197,14 @@ enum hub_answer hub_read(struct hub *h, const struct target *target, struct inbo
     return HUB_OK;
 }
 
-static uint64_t count_of_client(const struct client *c)
+static uint64_t count_of_client(const struct hub *h, const struct client *c)
 {
+    if (!spoke_elsewhere(c))
+        return inbox_count(&c->channel->inbox, c->number);
     uint64_t count = 0;
-    for (uint32_t i = 0; i < client_channel_count(c); i++) {
-        enum seat seat;
-        count += inbox_count(&client_channel(c, i, &seat)->inbox, c->number);
-    }
+    const struct inbox_msg *m = next_of_client(h, &h->inbox_messages, c->number);
+    for (; m; m = next_of_client(h, &m->all, c->number))
+        count++;
     return count;
 }
 
@@ -202,7 +217,7 @@ enum hub_answer hub_count(struct hub *h, const struct target *target, uint64_t *
         return answer;
     const struct channel *ch =
         c || answer == HUB_CLOSED ? NULL : hub_find_channel(h, target->name, target->name_len);
-    *count = c ? count_of_client(c) : ch ? inbox_count(&ch->inbox, 0) : 0;
+    *count = c ? count_of_client(h, c) : ch ? inbox_count(&ch->inbox, 0) : 0;
     return HUB_OK;
 }
 

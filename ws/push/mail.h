@@ -55,9 +55,6 @@ enum mail_kind {
     MAIL_RECEIPT_ENDED   /* number: the receipt; this shard will say no more */
 };
 
-/* What a client speaks. */
-enum transport { TRANSPORT_RAW, TRANSPORT_V1, TRANSPORT_SSE };
-
 /* How a client is on a channel. */
 enum seat {
     SEAT_NONE,  /* not at all */

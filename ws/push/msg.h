@@ -15,6 +15,10 @@
 #include "push/shared_name.h"
 #include "wire/websocket.h"
 
+/* What a client speaks. */
+enum transport { TRANSPORT_RAW, TRANSPORT_V1, TRANSPORT_SSE };
+enum { TRANSPORTS = 3 };
+
 /* The id of a message: `gen-seq`. gen 0: none. */
 struct msg_id {
     uint64_t gen;
@@ -92,6 +96,11 @@ struct msg *msg_compressed(struct msg *m, struct websocket *ws, int level);
  * memory. */
 struct msg *msg_envelope(struct msg *m, struct websocket *ws);
 struct msg *msg_event(struct msg *m);
+/* The one that a transport has, not compressed. */
+static inline struct msg *msg_form(struct msg *m, struct websocket *ws, enum transport transport)
+{
+    return transport == TRANSPORT_RAW ? m : transport == TRANSPORT_V1 ? msg_envelope(m, ws) : msg_event(m);
+}
 /* A history keeps the message from now on, or does so no more. Kept once at most, and before anybody shares
  * it. */
 void msg_set_kept(struct msg *m, bool kept);

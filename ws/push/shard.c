@@ -116,6 +116,16 @@ static void note_behind(struct conn *c)
     c->behind = behind;
 }
 
+/* Of a client that is on several channels. */
+static void mix(struct shard *s, const struct conn *c, struct shard_channel *ch)
+{
+    ch->mixed = true;
+    if (c->channel == NO_CHANNEL)
+        return;
+    batch_settle(s, c->channel); /* it was gathered as if nobody was on others */
+    s->channels[c->channel].mixed = true;
+}
+
 void shard_subscribe(struct shard *s, struct conn *c, uint32_t channel, struct shared_name *name, bool behind)
 {
     struct shard_channel *ch = make_channel(s, channel);
@@ -140,6 +150,8 @@ void shard_subscribe(struct shard *s, struct conn *c, uint32_t channel, struct s
     }
     c->behind |= behind;
     ch->subscribers[ch->count++] = c;
+    if (c->more && c->more->count)
+        mix(s, c, ch);
 }
 
 /* Takes it out of the client's own record; returns where it was among the subscribers. */
@@ -311,6 +323,8 @@ static void deliver(struct shard *s, const struct mail *mail)
     struct msg *m = mail->ptr;
     atomic_fetch_sub_explicit(&s->world->mail_bytes, m->len + crowd_size(mail->crowd), memory_order_relaxed);
     bool plain = mail->scope == SCOPE_CHANNEL && !m->receipt && !m->notice;
+    if (mail->scope == SCOPE_CHANNEL)
+        batch_settle_mixed(s, mail->channel);
     enum walk walk = m->notice ? WALK_ALL : WALK_LIVE; /* who comes and goes concerns those behind too */
     bool gathered = plain && batch_add(s, mail->channel, m);
     if (!gathered) {

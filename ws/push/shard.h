@@ -52,7 +52,8 @@ static inline bool world_hub_is_behind(const struct world *world)
 struct shard_channel {
     struct conn **subscribers;
     uint32_t count;
-    uint32_t cap;
+    uint32_t cap : 31;
+    uint32_t mixed : 1; /* a client of it is, or was, on others too */
     struct shared_name *name;
     struct batch *batch; /* of this turn; NULL: nothing was published yet */
 };
@@ -71,6 +72,7 @@ struct shard {
     struct list batches; /* of this turn, the oldest first */
     uint32_t batch_count;
     struct batch *spare_batch;
+    struct batch *mixed;            /* the one batch for a channel whose clients are on others too, or NULL */
     struct shard_receipt *receipts; /* uthash */
     struct list changed_receipts;   /* of which the hub is to hear at the end of this turn */
     struct awaited *awaited;        /* pongs to messages */

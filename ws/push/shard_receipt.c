@@ -93,13 +93,20 @@ static void add_failure(struct shard_receipt *r, struct failure failure)
     r->failed->count = count + 1;
 }
 
+/* Whether the client is one of which something is still to be known. It is not where the message comes to it
+ * out of a history, later. */
+static bool is_pending(const struct shard_receipt *r, const struct conn *c)
+{
+    size_t fd = (size_t)c->io.fd;
+    return fd / BITS < r->words && r->bits[fd / BITS] >> fd % BITS & 1;
+}
+
 static void settle(struct shard *s, struct shard_receipt *r, const struct conn *c, enum outcome outcome)
 {
     size_t fd = (size_t)c->io.fd;
-    uint64_t bit = UINT64_C(1) << fd % BITS;
-    if (fd / BITS >= r->words || !(r->bits[fd / BITS] & bit))
+    if (!is_pending(r, c))
         return;
-    r->bits[fd / BITS] &= ~bit;
+    r->bits[fd / BITS] &= ~(UINT64_C(1) << fd % BITS);
     r->pending--;
     if (outcome == OUTCOME_REACHED)
         r->reached++;
@@ -130,9 +137,12 @@ static bool can_tell(const struct conn *c, const struct msg *m)
 
 void shard_receipt_written(struct conn *c, const struct msg *m)
 {
+    const struct shard_receipt *r = find_receipt(c->shard, m->receipt);
+    if (!r || !is_pending(r, c))
+        return;
     if (m->wish == WISH_HANDED || !can_tell(c, m)) {
         tell(c, m->receipt, m->wish == WISH_HANDED ? OUTCOME_REACHED : OUTCOME_UNSUPPORTED);
-    } else if (m->wish == WISH_PONGED && find_receipt(c->shard, m->receipt)) {
+    } else if (m->wish == WISH_PONGED) {
         awaited_add(&c->shard->awaited, c->io.fd, m->receipt);
         c->awaits = true;
     }

@@ -420,6 +420,20 @@ START_TEST(a_key_lives_five_minutes)
 }
 END_TEST
 
+/* A turn may be long: a key is over when its time is, whether its timer has run or not. */
+START_TEST(a_key_is_over_before_its_timer)
+{
+    expect_new("test", "k", 1);
+    now += KEY_LIFE_MS;
+    expect_new("test", "k", 2);
+    expect_before("test", "k", 2);
+    timers_run(&timers, now);
+    expect_before("test", "k", 2);
+    pass(KEY_LIFE_MS);
+    expect_new("test", "k", 3);
+}
+END_TEST
+
 START_TEST(so_many_keys_a_channel)
 {
     char key[20];
@@ -479,10 +493,27 @@ START_TEST(then_numbers_are_forgotten_and_then_keys)
     press(); /* "x" */
     ck_assert_uint_eq(figures().channels, 3);
     press(); /* "a" */
-    ck_assert_uint_eq(figures().channels, 2);
+    press(); /* "b" */
+    ck_assert_uint_eq(figures().channels, 1);
     expect_before("keyed", "k", 1);
     press();
     expect_new("keyed", "k", 2);
+}
+END_TEST
+
+/* The table of many names is large, and gone with the last of them: then there is room again. */
+START_TEST(a_lower_total_leaves_room)
+{
+    char name[20];
+    for (int i = 0; i < SEQUENCES_KEPT; i++) {
+        snprintf(name, sizeof name, "n%d", i);
+        publish(name);
+    }
+    engine_memory.set_total(engine, 64 * 1024);
+    ck_assert_uint_le(figures().bytes, 64 * 1024);
+    uint64_t number = say("test");
+    ck_assert_uint_gt(number, 1);
+    ck_assert_uint_eq(figures().messages, 1);
 }
 END_TEST
 
@@ -557,9 +588,11 @@ int main(void)
     tcase_add_test(tc, a_message_of_its_own_age_is_not_gone);
     tcase_add_test(tc, a_key_is_published_once);
     tcase_add_test(tc, a_key_lives_five_minutes);
+    tcase_add_test(tc, a_key_is_over_before_its_timer);
     tcase_add_test(tc, so_many_keys_a_channel);
     tcase_add_test(tc, above_the_total_the_oldest_message_of_all_goes);
     tcase_add_test(tc, then_numbers_are_forgotten_and_then_keys);
+    tcase_add_test(tc, a_lower_total_leaves_room);
     tcase_add_test(tc, channels_that_keep_something_are_not_forgotten);
     tcase_add_test(tc, a_forgotten_channel_is_gone_below_the_floor);
     tcase_add_test(tc, forms_count_too);
