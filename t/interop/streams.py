@@ -254,6 +254,17 @@ def was_asked(room):
     return [[request.split()[-1], rest.split()[0]] for request, rest in asked] == [[wanted, "200"], [wanted, "204"]]
 
 
+@case("WS.CLOSE with a code of those who may come back: it does")
+async def closed_for_now(room):
+    stream = await room.open("kept/")
+    sent = await room.send("before")
+    equal(await stream.hear(), [("message", sent, "before")])
+    equal(await room.operator("WS.CLOSE", room.channel, 4000, "a moment"), 1)
+    await until(lambda: stream.losses == 1, "the reader to notice")
+    sent = await room.send("after")
+    equal(await stream.hear(), [("message", sent, "after")])
+
+
 @case("the beat comes, with empty data")
 async def beats(room):
     stream = await room.open("beating/")

@@ -1,8 +1,8 @@
 """curl -N, and behind it a reader by the letter of the HTML standard (section 9.2.6) that comes back as browsers do."""
 import asyncio
-import os
+import contextlib
+import logging
 import re
-import signal
 import subprocess
 
 from lines import hexed, serve
@@ -36,9 +36,9 @@ class Connection:
             await self.process.wait()
 
     def _end(self):
-        """Not Process.kill(), which would take its exit status away from asyncio."""
-        if self.process and self.process.returncode is None:
-            os.kill(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            if self.process:
+                self.process.kill()
 
     async def _read(self, out):
         head = [(await out.readline()).decode().strip()]
@@ -79,4 +79,5 @@ class Connection:
         self._end()
 
 
+logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns where a process ends while it is killed
 serve(f"curl {VERSION}", {}, Connection)
