@@ -363,7 +363,7 @@ static void fill_channels(const struct conn *c, struct client_row *row)
 {
     uint32_t own = c->channel != NO_CHANNEL;
     uint32_t others = c->more ? c->more->count : 0;
-    row->channels = malloc((own + others + 1) * sizeof *row->channels);
+    row->channels = malloc((own + others + 1) * sizeof(struct shared_name *));
     if (!row->channels)
         return;
     if (own)

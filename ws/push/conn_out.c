@@ -94,7 +94,8 @@ static bool is_over(const struct conn *c)
     return c->state != CONN_OPEN || c->io.reaping;
 }
 
-/* What it missed comes as it has room: half of what may be queued, and never so much that it would be slow. */
+/* What it missed comes as it has room: half of what may be queued, and never so much that it would be slow.
+ */
 static void ask_for_more(struct conn *c)
 {
     const struct channel_config *config = c->config;

@@ -14,8 +14,8 @@
 /* Requests in a row that are none. */
 enum { FAULTS_MAX = 8 };
 
-/* What counts as another request: so many channels in one, and so many bytes, which jansson takes some time for.
- * A byte of it is as much work as so many that are passed on. */
+/* What counts as another request: so many channels in one, and so many bytes, which jansson takes some time
+ * for. A byte of it is as much work as so many that are passed on. */
 enum { CHANNELS_A_REQUEST = 10, BYTES_A_REQUEST = 16 * 1024, BYTE_WORK = 16 };
 
 static void say(struct conn *c, struct msg *take_notice)
@@ -65,13 +65,11 @@ static void subscribe(struct conn *c, const struct v1_channel *asked)
     }
     if (asked->since.data && msg_id_parse(asked->since.data, asked->since.len, &since) < 0)
         since = (struct msg_id){0};
-    struct joining *joining = calloc(1, sizeof *joining);
+    struct joining *joining = joining_new(TRANSPORT_V1, name->data, name->len, NULL);
     if (!joining) {
         conn_drop(c, 1011);
         return;
     }
-    joining->channel = shared_name_new(name->data, name->len);
-    joining->transport = TRANSPORT_V1;
     joining->has_since = asked->since.data != NULL;
     joining->since = since;
     shard_post(c->shard, (struct mail){.kind = MAIL_SUBSCRIBE, .number = c->client, .ptr = joining});
