@@ -70,7 +70,8 @@ static void finish_registration(struct hub *h, struct client *c, const struct ch
     h->clients_per_shard[c->conn.shard]++;
     if (c->transport != TRANSPORT_RAW)
         hub_tell(h, c,
-                 notice_hello(c->number, u ? u->name : NULL, seat == SEAT_NONE ? NULL : ch->name, from));
+                 notice_hello(c->number, u ? u->name : NULL, seat == SEAT_NONE ? NULL : ch->name,
+                              c->transport == TRANSPORT_SSE ? from : nowhere));
 }
 
 static void show_opened(const struct hub *h, const struct client *c)

@@ -281,7 +281,7 @@ static inline void add_delivery(struct buf *out, const struct mail *mail)
     const struct msg *form = m->notice ? msg_envelope(m, hub.ws) : m;
     add_address(out, mail);
     buf_addf(out, ": %.*s", (int)form->len, form->payload);
-    if (m->notice == NOTICE_SUB && m->id.gen)
+    if (m->notice == NOTICE_HELLO && m->id.gen)
         buf_addf(out, " @%" PRIu64, m->id.seq);
     buf_addc(out, '\n');
     atomic_fetch_sub(&world.mail_bytes, m->len + crowd_size(mail->crowd));

@@ -230,8 +230,10 @@ START_TEST(off_and_back_while_a_part_is_read)
     engine_works();
     expect_letters(0, "replay c1:\n");
     engine_works();
-    expect_letters(0, "subscribed c1 news #1 behind\nto c1: {\"sub\":{\"ch\":\"news\",\"id\":\"7-6\"}} @2\n"
-                      "catch up c1\n");
+    expect_letters(
+        0,
+        "subscribed c1 news #1 behind\nto c1: {\"sub\":{\"ch\":\"news\",\"id\":\"7-6\",\"from\":\"7-2\"}}\n"
+        "catch up c1\n");
     more(client, 10000);
     engine_works();
     expect_letters(0, "replay c1: 3 4 5 6\nlive c1 #1\n");

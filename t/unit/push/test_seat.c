@@ -4,7 +4,12 @@
 
 #define HELLO(N)            "to c" N ": {\"hello\":{\"client\":\"c" N "\",\"user\":null,\"channels\":[\"test\"]}}\n"
 #define SUB(N, CHANNEL, ID) "to c" N ": {\"sub\":{\"ch\":\"" CHANNEL "\",\"id\":\"" ID "\"}}"
-#define UNSUB(N, CHANNEL)   "to c" N ": {\"unsub\":{\"ch\":\"" CHANNEL "\"}}\n"
+#define SUB_FROM(N, CHANNEL, ID, FROM)                                                                       \
+    "to c" N ": {\"sub\":{\"ch\":\"" CHANNEL "\",\"id\":\"" ID "\",\"from\":\"" FROM "\"}}"
+/* A stream is told where it is by its hello. */
+#define STREAM(N, ID)                                                                                        \
+    "to c" N ": {\"hello\":{\"client\":\"c" N "\",\"user\":null,\"channels\":[\"test\"]}}" ID "\n"
+#define UNSUB(N, CHANNEL) "to c" N ": {\"unsub\":{\"ch\":\"" CHANNEL "\"}}\n"
 #define RESET(N, CHANNEL, WHY, ID)                                                                           \
     "to c" N ": {\"reset\":{\"ch\":\"" CHANNEL "\",\"why\":\"" WHY "\",\"id\":\"" ID "\"}}\n"
 #define ERROR(N, CODE, TEXT, CHANNEL)                                                                        \
@@ -35,9 +40,9 @@ START_TEST(each_transport_is_told_in_its_way)
 {
     publish_some("test", 2);
     v1(0, "test");
-    expect_letters(0, "registered c1 test #0 live\n" HELLO("1") SUB("1", "test", "7-2") " @2\n");
+    expect_letters(0, "registered c1 test #0 live\n" HELLO("1") SUB_FROM("1", "test", "7-2", "7-2") "\n");
     enter((struct newcomer){.transport = TRANSPORT_SSE, .channel = "test"});
-    expect_letters(0, "registered c2 test #0 live\n" SUB("2", "test", "7-2") " @2\n");
+    expect_letters(0, "registered c2 test #0 live\n" STREAM("2", " @2"));
     late = true; /* who needs no engine does not wait for it */
     enter((struct newcomer){.transport = TRANSPORT_RAW, .channel = "test"});
     expect_letters(0, "registered c3 test #0 live\n");
@@ -49,8 +54,8 @@ START_TEST(who_it_is)
     enter((struct newcomer){.transport = TRANSPORT_V1, .channel = "test", .user = "al\"ice"});
     expect_letters(
         0, "registered c1 test #0 live\n"
-           "to c1: {\"hello\":{\"client\":\"c1\",\"user\":\"al\\\"ice\",\"channels\":[\"test\"]}}\n" SUB(
-               "1", "test", "7-0") " @0\n");
+           "to c1: {\"hello\":{\"client\":\"c1\",\"user\":\"al\\\"ice\",\"channels\":[\"test\"]}}\n" SUB_FROM(
+               "1", "test", "7-0", "7-0") "\n");
 }
 END_TEST
 
@@ -62,14 +67,14 @@ START_TEST(the_beginning_is_the_channels)
     expect_letters(0, "registered c1 test #0 behind\ncatch up c1\n");
     config->channel.first = FIRST_ALL;
     v1(0, "test");
-    expect_letters(0,
-                   "registered c2 test #0 behind\n" HELLO("2") SUB("2", "test", "7-3") " @0\ncatch up c2\n");
+    expect_letters(0, "registered c2 test #0 behind\n" HELLO("2")
+                          SUB_FROM("2", "test", "7-3", "7-0") "\ncatch up c2\n");
     ck_assert_uint_eq(channel_named("test")->behind, 2);
     /* one that is named goes before it */
     enter((struct newcomer){.transport = TRANSPORT_SSE, .channel = "test", .since = "7-2"});
-    expect_letters(0, "registered c3 test #0 behind\n" SUB("3", "test", "7-3") " @2\ncatch up c3\n");
+    expect_letters(0, "registered c3 test #0 behind\n" STREAM("3", " @2") "catch up c3\n");
     enter((struct newcomer){.transport = TRANSPORT_SSE, .channel = "test", .since = "7-3"});
-    expect_letters(0, "registered c4 test #0 live\n" SUB("4", "test", "7-3") " @3\n");
+    expect_letters(0, "registered c4 test #0 live\n" STREAM("4", " @3"));
     ck_assert_uint_eq(channel_named("test")->behind, 3);
 }
 END_TEST
@@ -80,13 +85,12 @@ START_TEST(what_is_gone_is_told)
     publish_some("test", 5);
     trim("test", 3);
     enter((struct newcomer){.transport = TRANSPORT_SSE, .channel = "test", .since = "7-2"});
-    expect_letters(
-        0, "registered c1 test #0 live\n" SUB("1", "test", "7-5") "\n" RESET("1", "test", "gone", "7-5"));
+    expect_letters(0, "registered c1 test #0 live\n" STREAM("1", "") RESET("1", "test", "gone", "7-5"));
     enter((struct newcomer){.transport = TRANSPORT_V1, .channel = "test", .since = "6-2"});
     expect_letters(0, "registered c2 test #0 live\n" HELLO("2")
                           SUB("2", "test", "7-5") "\n" RESET("2", "test", "generation", "7-5"));
     enter((struct newcomer){.transport = TRANSPORT_SSE, .channel = "test", .since = "7-3"});
-    expect_letters(0, "registered c3 test #0 behind\n" SUB("3", "test", "7-5") " @3\ncatch up c3\n");
+    expect_letters(0, "registered c3 test #0 behind\n" STREAM("3", " @3") "catch up c3\n");
 }
 END_TEST
 
@@ -115,7 +119,7 @@ START_TEST(positions_that_are_none)
     unsub(client, "test");
     expect_letters(0, UNKNOWN("3", "test"));
     sub(client, "test", "7-6");
-    expect_letters(0, "subscribed c3 test #0 live\n" SUB("3", "test", "7-6") " @6\n");
+    expect_letters(0, "subscribed c3 test #0 live\n" SUB_FROM("3", "test", "7-6", "7-6") "\n");
     leave(0, client);
     ck_assert_uint_eq(hub.client_count, 0);
     ck_assert_ptr_null(hub.channels);
@@ -129,7 +133,7 @@ START_TEST(on_and_off)
     publish_some("news", 4);
     uint64_t client = v1_on(1, "test");
     sub(client, "news", NULL);
-    expect_letters(1, "subscribed c1 news #1 live\n" SUB("1", "news", "7-4") " @4\n");
+    expect_letters(1, "subscribed c1 news #1 live\n" SUB_FROM("1", "news", "7-4", "7-4") "\n");
     sub(client, "news", NULL);
     expect_letters(1, SUB("1", "news", "7-4") "\n");
     sub(client, "news", "7-1");
@@ -143,7 +147,7 @@ START_TEST(on_and_off)
     expect_letters(1, UNKNOWN("1", "news"));
     publish_some("news", 1);
     sub(client, "news", "7-4");
-    expect_letters(1, "subscribed c1 news #1 behind\n" SUB("1", "news", "7-6") " @4\ncatch up c1\n");
+    expect_letters(1, "subscribed c1 news #1 behind\n" SUB_FROM("1", "news", "7-6", "7-4") "\ncatch up c1\n");
     sub(client, "other", "7-1");
     expect_letters(1, AHEAD("1", "other"));
     ck_assert_ptr_null(channel_named("other"));
@@ -161,7 +165,7 @@ START_TEST(off_its_own_and_back)
     expect_no_letters();
     ck_assert_uint_eq(channel_named("test")->subscribers, 0);
     sub(client, "test", "7-1");
-    expect_letters(0, "subscribed c1 test #0 behind\n" SUB("1", "test", "7-2") " @1\ncatch up c1\n");
+    expect_letters(0, "subscribed c1 test #0 behind\n" SUB_FROM("1", "test", "7-2", "7-1") "\ncatch up c1\n");
     leave(0, client);
     ck_assert_ptr_null(hub.channels);
     ck_assert_ptr_null(hub.catching);
@@ -202,10 +206,10 @@ START_TEST(no_more_than_so_many)
     unsub(client, "test");
     sub(client, "b", NULL);
     sub(client, "test", NULL);
-    expect_letters(0, "unsubscribed c1 #0\n" UNSUB("1", "test") "subscribed c1 b #2 live\n" SUB(
-                          "1", "b", "7-0") " @0\n" ERROR("1", "limit",
-                                                         "too many channels (the option channels_per_client)",
-                                                         "test"));
+    expect_letters(
+        0, "unsubscribed c1 #0\n" UNSUB("1", "test") "subscribed c1 b #2 live\n" SUB_FROM(
+               "1", "b", "7-0",
+               "7-0") "\n" ERROR("1", "limit", "too many channels (the option channels_per_client)", "test"));
 }
 END_TEST
 
@@ -220,7 +224,7 @@ START_TEST(no_more_than_so_many_at_once)
     sub(client, "b", NULL);
     expect_letters(0, ERROR("1", "limit", "too many channels (the option channels_per_client)", "b"));
     engine_works();
-    expect_letters(0, "subscribed c1 a #1 live\n" SUB("1", "a", "7-0") " @0\n");
+    expect_letters(0, "subscribed c1 a #1 live\n" SUB_FROM("1", "a", "7-0", "7-0") "\n");
     engine_works();
     expect_letters(0, SUB("1", "a", "7-0") "\n");
     unsub(client, "a");
@@ -261,9 +265,10 @@ START_TEST(gone_while_the_engine_works)
     engine_works();
     expect_no_letters();
     engine_works();
-    expect_letters(0, "registered c2 other #0 live\n"
-                      "to c2: {\"hello\":{\"client\":\"c2\",\"user\":null,\"channels\":[\"other\"]}}\n" SUB(
-                          "2", "other", "7-0") " @0\n");
+    expect_letters(0,
+                   "registered c2 other #0 live\n"
+                   "to c2: {\"hello\":{\"client\":\"c2\",\"user\":null,\"channels\":[\"other\"]}}\n" SUB_FROM(
+                       "2", "other", "7-0", "7-0") "\n");
     sub(two, "news", NULL);
     leave(0, two);
     engine_works();
@@ -294,7 +299,7 @@ START_TEST(published_while_the_engine_works)
     v1(0, "test");
     publish(1, "test", "a", 0);
     engine_works();
-    expect_letters(0, "registered c1 test #0 live\n" HELLO("1") SUB("1", "test", "7-0") " @0\n");
+    expect_letters(0, "registered c1 test #0 live\n" HELLO("1") SUB_FROM("1", "test", "7-0", "7-0") "\n");
     engine_works();
     expect_letters(0, "to #0: a\n");
     expect_told("published 1: 1 got 7-1\n");
@@ -304,7 +309,7 @@ START_TEST(published_while_the_engine_works)
     expect_told("published 1: 1 got 7-2\n");
     engine_works();
     expect_letters(0, "to #0: b\n");
-    expect_letters(1, "registered c2 test #0 live\n" SUB("2", "test", "7-2") " @2\n");
+    expect_letters(1, "registered c2 test #0 live\n" STREAM("2", " @2"));
 }
 END_TEST
 
@@ -345,7 +350,7 @@ START_TEST(off_and_back_while_the_engine_works)
     engine_works();
     expect_no_letters();
     engine_works();
-    expect_letters(0, "subscribed c1 news #1 behind\n" SUB("1", "news", "7-5") " @3\ncatch up c1\n");
+    expect_letters(0, "subscribed c1 news #1 behind\n" SUB_FROM("1", "news", "7-5", "7-3") "\ncatch up c1\n");
 }
 END_TEST
 
@@ -363,7 +368,7 @@ START_TEST(a_number_goes_to_another_channel)
     engine_works(); /* about the first one */
     expect_no_letters();
     engine_works();
-    expect_letters(0, "subscribed c1 else #1 live\n" SUB("1", "else", "7-0") " @0\n");
+    expect_letters(0, "subscribed c1 else #1 live\n" SUB_FROM("1", "else", "7-0", "7-0") "\n");
 }
 END_TEST
 
@@ -574,12 +579,12 @@ START_TEST(who_comes_is_told_who_is_there)
     expect_letters(0, "registered c1 test #0 live\n"); /* it has no use for a list */
     alice(TRANSPORT_SSE);
     snprintf(text, sizeof text,
-             "registered c2 test #0 live\n" SUB("2", "test",
-                                                "7-0") " @0\n"
-                                                       "to c2: "
-                                                       "{\"presence\":{\"ch\":\"test\",\"users\":[{\"user\":"
-                                                       "\"alice\",\"clients\":[\"c1\",\"c2\"],"
-                                                       "\"since\":%" PRId64 "}]}}\n",
+             "registered c2 test #0 live\n"
+             "to c2: {\"hello\":{\"client\":\"c2\",\"user\":\"alice\",\"channels\":[\"test\"]}} @0\n"
+             "to c2: "
+             "{\"presence\":{\"ch\":\"test\",\"users\":[{\"user\":"
+             "\"alice\",\"clients\":[\"c1\",\"c2\"],"
+             "\"since\":%" PRId64 "}]}}\n",
              since_of("test"));
     /* its own client is in the list: it is on the channel when it gets it */
     expect_letters(0, text);
@@ -587,12 +592,12 @@ START_TEST(who_comes_is_told_who_is_there)
     skip_letters(); /* on another channel: in no list of this one */
     v1(1, "test");  /* nobody knows who: it is in no list, and gets it */
     snprintf(text, sizeof text,
-             "registered c4 test #0 live\n" HELLO("4")
-                 SUB("4", "test", "7-0") " @0\n"
-                                         "to c4: "
-                                         "{\"presence\":{\"ch\":\"test\",\"users\":[{\"user\":\"alice\","
-                                         "\"clients\":[\"c1\",\"c2\"],"
-                                         "\"since\":%" PRId64 "}]}}\n",
+             "registered c4 test #0 live\n" HELLO("4") SUB_FROM(
+                 "4", "test", "7-0", "7-0") "\n"
+                                            "to c4: "
+                                            "{\"presence\":{\"ch\":\"test\",\"users\":[{\"user\":\"alice\","
+                                            "\"clients\":[\"c1\",\"c2\"],"
+                                            "\"since\":%" PRId64 "}]}}\n",
              since_of("test"));
     expect_letters(1, text);
 }
