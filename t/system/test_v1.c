@@ -281,6 +281,67 @@ START_TEST(exactly_what_was_missed)
 }
 END_TEST
 
+/* Where a client is in a channel, as it was told. */
+struct told {
+    const char *channel;
+    bool on;
+    long long seq;
+    int resets;
+};
+
+static long long seq_of(const char *text)
+{
+    return atoll(strchr(v1_member(text, "id"), '-') + 1);
+}
+
+/* Without a reset a message is the next one; a reset goes on from a later position. */
+static void check_told(struct told *t, const char *text)
+{
+    long long seq = seq_of(text);
+    if (strncmp(text, "{\"sub\"", 6) == 0) {
+        ck_assert(!t->on);
+        t->on = true;
+    } else if (strncmp(text, "{\"reset\"", 8) == 0) {
+        ck_assert_msg(t->on && seq > t->seq && strstr(text, "\"why\":\"slow\""), "%s", text);
+        t->resets++;
+    } else {
+        ck_assert_msg(t->on && seq == t->seq + 1, "%s to %lld: %.80s", t->channel, t->seq, text);
+    }
+    t->seq = seq;
+}
+
+static void publish_large(const char *channel, int count)
+{
+    static char text[12000];
+    memset(text, 'x', sizeof text - 1);
+    while (count--)
+        publish(channel, text);
+}
+
+/* Several cuts of a queue in which other things stand, too. */
+START_TEST(dropped_where_it_is_said)
+{
+    begin(_i + 1, "slow = drop\nout_limit = 100k\nsubscribe = any\n");
+    struct wsclient *c = v1_open(site_ws(site), "/test", NULL);
+    struct told told[] = {{.channel = "test"}, {.channel = "news"}};
+    v1_expect(c, "{\"hello\":*}");
+    publish_large("test", 60);
+    v1_say(c, "{\"sub\":[\"news\"]}");
+    info_until(control, "channels", 2);
+    for (int i = 0; i < 30; i++) {
+        publish_large("test", 1);
+        publish_large("news", 1);
+    }
+    resp_expect(control, "PUBLISH @client:c1 end", "1");
+    for (const char *text = v1_next(c); !v1_like(text, "{\"data\":\"end\"}"); text = v1_next(c))
+        check_told(&told[strcmp(v1_member(text, "ch"), "news") == 0], text);
+    ck_assert(told[0].seq == 90 && told[1].seq == 30);
+    ck_assert(told[0].resets >= 1 && told[1].resets >= 1);
+    wsclient_close(c);
+    end();
+}
+END_TEST
+
 static void expect_reset(const char *since, const char *why)
 {
     struct wsclient *c = v1_open(site_ws(site), text_of("/test?since=%s", since), NULL);
@@ -838,6 +899,7 @@ int main(void)
     tcase_add_loop_test(tc, already_there, 0, 2);
     tcase_add_loop_test(tc, channels_per_client, 0, 2);
     tcase_add_loop_test(tc, exactly_what_was_missed, 0, 2);
+    tcase_add_loop_test(tc, dropped_where_it_is_said, 0, 2);
     tcase_add_loop_test(tc, positions_that_are_gone, 0, 2);
     tcase_add_loop_test(tc, positions_that_are_none, 0, 2);
     tcase_add_loop_test(tc, said_to_the_inbox, 0, 2);

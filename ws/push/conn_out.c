@@ -2,6 +2,7 @@
  * What goes out to one client: its queue, the bounds of the queue, and the writing.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -193,13 +194,14 @@ static void close_slow(struct conn *c)
 /* What a cut takes out of a queue: of each channel the newest that is lost. */
 struct cut {
     struct conn *conn;
-    uint32_t gap;      /* where it was */
+    uint32_t kept;     /* what is left before the message that goes */
     struct buf losses; /* struct loss */
 };
 
 struct loss {
     struct shared_name *channel;
     struct msg_id id;
+    uint32_t place; /* in what is left of the queue */
 };
 
 /* A channel that was gone in between has another name of the same letters. */
@@ -208,6 +210,7 @@ static bool same_name(const struct shared_name *a, const struct shared_name *b)
     return a == b || (a->len == b->len && memcmp(a->text, b->text, a->len) == 0);
 }
 
+/* The channel's loss, which is its last one so far. */
 static void note_loss(struct cut *cut, const struct msg *m)
 {
     struct loss *losses = (void *)cut->losses.data;
@@ -215,9 +218,10 @@ static void note_loss(struct cut *cut, const struct msg *m)
     for (size_t i = 0; i < count; i++)
         if (same_name(losses[i].channel, m->channel)) {
             losses[i].id = m->id;
+            losses[i].place = cut->kept;
             return;
         }
-    buf_add(&cut->losses, &(struct loss){shared_name_ref(m->channel), m->id}, sizeof *losses);
+    buf_add(&cut->losses, &(struct loss){shared_name_ref(m->channel), m->id, cut->kept}, sizeof *losses);
 }
 
 static void on_cut(void *arg, const struct msg *m, bool written)
@@ -228,20 +232,32 @@ static void on_cut(void *arg, const struct msg *m, bool written)
         note_loss(cut, m);
 }
 
-/* Where messages are missing in the queue stands that they are. False when there is no memory. */
+static int by_place(const void *a, const void *b)
+{
+    const struct loss *x = a;
+    const struct loss *y = b;
+    return x->place < y->place ? -1 : x->place > y->place;
+}
+
+/* Where a channel's messages are missing it is said: behind what was said before of that channel, and before
+ * what is left of it. The last place is first, so that the others stay what they are. False when there is no
+ * memory. */
 static bool tell_losses(struct cut *cut)
 {
     struct conn *c = cut->conn;
     struct loss *losses = (void *)cut->losses.data;
+    size_t count = cut->losses.len / sizeof *losses;
     bool told = !buf_failed(&cut->losses);
-    for (size_t i = 0; i < cut->losses.len / sizeof *losses; i++) {
-        struct msg *m = notice_reset(losses[i].channel, "slow", losses[i].id);
+    if (count)
+        qsort(losses, count, sizeof *losses, by_place);
+    while (count--) {
+        struct msg *m = notice_reset(losses[count].channel, "slow", losses[count].id);
         struct msg *form = m ? form_for(c, m) : NULL;
-        told = told && form && outq_insert(&c->out, cut->gap, form) == 0;
+        told = told && form && outq_insert(&c->out, losses[count].place, form) == 0;
         if (told)
             shard_count_out(c->shard, (int64_t)msg_frame_len(form));
         msg_unref(m);
-        shared_name_unref(losses[i].channel);
+        shared_name_unref(losses[count].channel);
     }
     buf_fini(&cut->losses);
     return told;
@@ -253,7 +269,7 @@ static bool cut_queue(struct conn *c, size_t bytes, size_t messages)
     struct cut cut = {.conn = c};
     c->too_slow = true; /* for what now leaves the queue */
     stats_add(&c->shard->stats, STAT_slow_dropped,
-              outq_drop_oldest(&c->out, bytes, messages, &cut.gap, on_cut, &cut));
+              outq_drop_oldest(&c->out, bytes, messages, &cut.kept, on_cut, &cut));
     c->too_slow = false;
     c->slow_since = 0;
     shard_count_out(c->shard, (int64_t)c->out.bytes - (int64_t)before);

@@ -376,6 +376,8 @@ void hub_new_receipt(struct hub *h, struct asker asker, struct msg *m, int64_t t
 /* Answers and frees the receipt if nothing more is to be learnt. */
 void hub_settle_receipt(struct hub *h, struct receipt *r);
 void hub_on_receipt(struct hub *h, const struct mail *mail);
+/* The client is about to be on a channel in another way; open receipts go on counting on it. */
+void hub_note_moving(struct hub *h, const struct client *c);
 /* The time of hub_drain() is over. */
 void hub_drained(struct timer *drain_timer);
 /* What a shard says to a question. */

@@ -84,6 +84,12 @@ void hub_on_receipt(struct hub *h, const struct mail *mail)
     free(mail->ptr);
 }
 
+void hub_note_moving(struct hub *h, const struct client *c)
+{
+    for (struct receipt *r = h->receipts; r; r = r->hh.next)
+        receipt_on_moving(r, c->conn.shard, c);
+}
+
 void hub_cancel_receipt(struct hub *h, struct asker asker)
 {
     struct receipt *r;

@@ -110,6 +110,7 @@ void hub_want_seat(struct hub *h, struct client *c, struct channel *ch)
 
 void hub_take_seat(struct hub *h, struct client *c, struct channel *ch, enum seat seat)
 {
+    hub_note_moving(h, c);
     set_seat(h, c, ch, seat);
     ch->subscribers++;
     ch->behind += seat == SEAT_BEHIND;
@@ -118,6 +119,7 @@ void hub_take_seat(struct hub *h, struct client *c, struct channel *ch, enum sea
 
 void hub_go_live(struct hub *h, struct client *c, struct channel *ch)
 {
+    hub_note_moving(h, c);
     set_seat(h, c, ch, SEAT_LIVE);
     ch->behind--;
     hub_post(h, c->conn.shard, (struct mail){.kind = MAIL_LIVE, .conn = c->conn, .channel = ch->number});

@@ -219,6 +219,7 @@ static void unsubscribe(struct hub *h, struct client *c, const struct shared_nam
         hub_post(h, c->conn.shard,
                  (struct mail){.kind = MAIL_UNSUBSCRIBED, .conn = c->conn, .channel = ch->number});
     hub_tell(h, c, notice_unsub(ch->name));
+    hub_note_moving(h, c);
     hub_leave_seat(h, c, ch);
 }
 

@@ -108,13 +108,13 @@ void outq_drop_unstarted(struct outq *q, outq_left left, void *arg)
         release_ring(q);
 }
 
-int outq_insert(struct outq *q, uint32_t at, struct msg *m)
+int outq_insert(struct outq *q, uint32_t place, struct msg *m)
 {
     if (outq_push(q, m) < 0)
         return -1;
-    for (uint32_t i = q->count - 1; i > at; i--)
+    for (uint32_t i = q->count - 1; i > place; i--)
         *slot(q, i) = *slot(q, i - 1);
-    *slot(q, at) = m;
+    *slot(q, place) = m;
     return 0;
 }
 
@@ -126,29 +126,27 @@ static bool may_go(const struct msg *m)
     return m->opcode == WEBSOCKET_TEXT || m->opcode == WEBSOCKET_BINARY;
 }
 
-size_t outq_drop_oldest(struct outq *q, size_t bytes, size_t messages, uint32_t *gap, outq_left left,
+size_t outq_drop_oldest(struct outq *q, size_t bytes, size_t messages, uint32_t *kept, outq_left left,
                         void *arg)
 {
-    uint32_t kept = 0;
+    *kept = 0;
     uint32_t count = q->count;
     size_t dropped = 0;
-    *gap = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct msg *m = *slot(q, i);
         bool begun = i == 0 && q->offset;
         if (begun || !may_go(m) || (q->bytes <= bytes && count - dropped <= messages)) {
-            *slot(q, kept++) = m;
+            *slot(q, (*kept)++) = m;
             continue;
         }
         q->bytes -= msg_frame_len(m);
         dropped++;
-        *gap = kept;
         if (left)
             left(arg, m, false);
         msg_unref(m);
     }
-    q->count = kept;
-    if (kept == 0)
+    q->count = *kept;
+    if (*kept == 0)
         release_ring(q);
     return dropped;
 }

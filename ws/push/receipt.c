@@ -18,6 +18,7 @@ void receipt_free(struct receipt *r)
 {
     shared_name_unref(r->name);
     free(r->failures);
+    free(r->moved);
     free(r);
 }
 
@@ -67,9 +68,35 @@ static bool is_recipient(const struct receipt *r, const struct client *c)
     return false;
 }
 
+static bool has_moved(const struct receipt *r, const struct client *c)
+{
+    for (size_t i = 0; i < r->moved_count; i++)
+        if (r->moved[i] == c->number)
+            return true;
+    return false;
+}
+
+static bool is_unknown(const struct receipt *r, uint32_t shard)
+{
+    return r->shards[shard].awaited && !r->shards[shard].begun;
+}
+
+void receipt_on_moving(struct receipt *r, uint32_t shard, const struct client *c)
+{
+    if (!is_unknown(r, shard) || !is_recipient(r, c) || has_moved(r, c))
+        return;
+    if ((r->moved_count & (r->moved_count - 1)) == 0) { /* full: room doubles */
+        uint64_t *moved = realloc(r->moved, (r->moved_count ? r->moved_count * 2 : 1) * sizeof *moved);
+        if (!moved)
+            return;
+        r->moved = moved;
+    }
+    r->moved[r->moved_count++] = c->number;
+}
+
 void receipt_on_gone(struct receipt *r, uint32_t shard, const struct client *c)
 {
-    if (r->shards[shard].awaited && !r->shards[shard].begun && is_recipient(r, c))
+    if (is_unknown(r, shard) && (has_moved(r, c) || is_recipient(r, c)))
         receipt_fail(r, &(struct failure){c->number, OUTCOME_CLOSED}, 1);
 }
 

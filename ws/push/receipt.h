@@ -39,6 +39,8 @@ struct receipt {
     uint64_t reached; /* got as far as was wished for */
     struct failure *failures;
     size_t failure_count;
+    uint64_t *moved; /* recipients that have changed their place since, while their shard had not begun */
+    size_t moved_count;
     UT_hash_handle hh;
     uint32_t shard_count;
     struct receipt_shard shards[];
@@ -50,6 +52,9 @@ struct receipt *receipt_new(uint32_t shard_count);
 void receipt_free(struct receipt *r);
 /* Without memory for them the receipt tells of fewer. */
 void receipt_fail(struct receipt *r, const struct failure *failures, size_t count);
+/* A client is about to be on a channel in another way. It stays a recipient, if it is one: it may be gone
+ * already where its shard begins. */
+void receipt_on_moving(struct receipt *r, uint32_t shard, const struct client *c);
 /* A client is gone: its failure, if its shard had not begun and it is among the recipients. */
 void receipt_on_gone(struct receipt *r, uint32_t shard, const struct client *c);
 /* Whether every outcome is known, or nobody is left who could tell one. */

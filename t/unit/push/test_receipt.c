@@ -315,6 +315,25 @@ START_TEST(matching_channels)
 }
 END_TEST
 
+/* It leaves its channel, and goes, before its shard begins: it was counted. */
+START_TEST(off_the_channel_and_gone)
+{
+    const struct target targets[] = {to_channel("test"), to_match("te*"), to_user("alice"), to_client(1),
+                                     to_all};
+    uint64_t one = join_as("alice", 0, "test");
+    ck_assert_int_eq(send_to(targets[_i], "hello", 1, 1000), HUB_OK);
+    if (targets[_i].kind == TARGET_CHANNEL)
+        engine_answers(NULL);
+    say((struct mail){.kind = MAIL_UNSUBSCRIBE, .number = one, .ptr = shared_name_new("test", 4)});
+    expect_told("");
+    leave(0, one);
+    expect_told("receipt 1: 0 of 1, c1 closed\n");
+    begin(0, "hello", 0);
+    next_letter(0, MAIL_UNSUBSCRIBED);
+    expect_delivery(0, "{\"ch\":\"test\"}");
+}
+END_TEST
+
 /* Who waited has gone: the shards are to forget it, and nobody is told. */
 START_TEST(nobody_waits_any_more)
 {
@@ -375,6 +394,7 @@ int main(void)
     tcase_add_test(tc, everybody);
     tcase_add_test(tc, one_user);
     tcase_add_test(tc, matching_channels);
+    tcase_add_loop_test(tc, off_the_channel_and_gone, 0, 5);
     tcase_add_test(tc, nobody_waits_any_more);
     tcase_add_test(tc, open_ones_are_dropped_at_the_end);
     suite_add_tcase(s, tc);
