@@ -335,7 +335,7 @@ bench-idle: ## bytes of heap of an idle client, with and without deflate
 include conf/install.mk
 
 # ---- run, lint, clean ------------------------------------------------------------------------------------------
-.PHONY: run install-deps lint layers man clean help
+.PHONY: run install-deps lint layers man static clean help
 run: ## install what is missing, build, and serve http://127.0.0.1:8080/test/ (PORT= moves it)
 	@conf/install-deps.sh build run
 	@$(MAKE) --no-print-directory -j2 all
@@ -349,6 +349,9 @@ layers: ## no room includes a room above it
 
 man: all ## what docs/man says of commands, options, figures and functions, written anew from where they are
 	@docs/man/rows.py $(BUILD)
+
+static: ## static/wspush.js and wspush.global.js, which are served, made anew of static/wspush.src.js
+	@conf/wspush-js.sh static
 
 lint: layers ## clang-format, clang-tidy, cppcheck, shellcheck, the manual pages
 	@conf/install-deps.sh build check lint

@@ -106,6 +106,9 @@ ln -sfn "$top/static" "$run/static"
     echo '# POST publishes without a key: only on a machine of your own.'
     echo 'post = open'
     echo 'drain_time = 500ms'
+    echo '# So that the page can show what it is to come back (?mode=wspush), and who is here (&user=NAME).'
+    echo 'history_size = 100'
+    echo 'presence = on'
     [ ! -f "$run/local.conf" ] || cat "$run/local.conf"
 } >"$run/wspush.conf"
 

@@ -47,6 +47,7 @@ static const char *status_text(int status)
     case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
+    case 406: return "Not Acceptable";
     case 413: return "Content Too Large";
     case 426: return "Upgrade Required";
     case 503: return "Service Unavailable";

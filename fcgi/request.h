@@ -21,7 +21,7 @@ struct request {
     size_t channel_len;
     const struct channel_config *rules; /* the channel's */
     const char *protocol;               /* HTTP/1.1 and the like */
-    const char *host, *scheme, *origin, *fetch_site;
+    const char *host, *scheme, *origin, *fetch_site, *accept;
     const char *content_type, *content_length;
     const char *remote; /* for the log; never NULL */
 };

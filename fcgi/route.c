@@ -1,6 +1,6 @@
 /*
- * mode = require is about who comes to see: browsers get 426 and come by WebSocket. Publishing is what a
- * site's backend does, so POST stays what `post` says.
+ * mode = require is about who comes to see: browsers get 426, and come by WebSocket or EventSource.
+ * Publishing is what a site's backend does, so POST stays what `post` says.
  */
 #include "route.h"
 
@@ -27,7 +27,20 @@ static void upgrade_required(const struct request *r, struct reply *reply)
         reply_header(reply, "Connection", "Upgrade");
     }
     reply_error(reply, 426, "UPGRADE",
-                "this channel is for WebSockets only: open it with new WebSocket(...) in a page");
+                "this channel has no page: open it with new WebSocket(...) or new EventSource(...) in one");
+}
+
+/* An EventSource that comes here was not led to the worker; with the page for an answer nobody would see why.
+ */
+static bool wants_event_stream(const struct request *r)
+{
+    return r->accept && strcasestr(r->accept, "text/event-stream");
+}
+
+static void not_the_worker(struct reply *reply)
+{
+    reply_error(reply, 406, "STREAM",
+                "event streams are the worker's: this location of nginx needs snippets/wspush-here.conf");
 }
 
 static void wrong_method(const struct route *to, struct reply *reply)
@@ -43,6 +56,8 @@ void route(const struct route *to, const struct request *r, struct reply *reply)
         publish(to, r, reply);
     else if (!is_method(r, "GET") && !r->is_head)
         wrong_method(to, reply);
+    else if (!r->is_head && wants_event_stream(r))
+        not_the_worker(reply);
     else if (r->rules->mode == MODE_REQUIRE)
         upgrade_required(r, reply);
     else

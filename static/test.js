@@ -53,6 +53,11 @@ const list = byId("log");
 let socket = null;
 let comesBack = false; // a reconnect waits for the running close to end
 
+// With ?mode=wspush the page uses WSPush in place of WebSocket; test-wspush.js then changes these two.
+const usesWSPush = new URLSearchParams(location.search).get("mode") === "wspush";
+let makeSocket = () => new WebSocket(ownAddress());
+let watchSocket = () => {};
+
 // ---- the channel and its command -------------------------------------------------------------------------------
 
 // The server's own rule for a path, so that the command shown is one that works; null where the path names no channel.
@@ -110,7 +115,7 @@ let recorded = 0;
 let follows = true; // the end of the list is in sight, and stays so
 const counts = { in: 0, out: 0 };
 
-// Takes note of one event: kind is in, out, open, close, error or note; parts go to fillEntry.
+// Takes note of one event: kind is one of KIND_WORDS; parts go to entryItem.
 function record(kind, parts) {
   waiting.push({ kind, time: new Date(), parts });
   recorded++;
@@ -185,7 +190,9 @@ function onResize() {
     scrollToEnd();
 }
 
-const KIND_WORDS = { in: "received", out: "sent", open: "open", close: "closed", error: "error", note: "note" };
+const KIND_WORDS = {
+  in: "received", out: "sent", open: "open", close: "closed", error: "error", note: "note", state: "state", reset: "reset",
+};
 
 function entryItem(entry) {
   const item = document.createElement("li");
@@ -218,8 +225,13 @@ function clockTime(date) {
 
 // ---- what an entry says ----------------------------------------------------------------------------------------
 
-function recordMessage(kind, data) {
-  record(kind, typeof data === "string" ? textParts(data) : binaryParts(new Uint8Array(data)));
+function recordMessage(kind, data, id) {
+  const parts = typeof data === "string" ? textParts(data) : binaryParts(new Uint8Array(data));
+  if (id) {
+    parts.data.id = id;
+    parts.nodes.push(part("span", "aside", `id ${id}`));
+  }
+  record(kind, parts);
 }
 
 function textParts(text) {
@@ -315,7 +327,7 @@ function ownAddress() {
 function connect() {
   comesBack = false;
   try {
-    socket = new WebSocket(ownAddress());
+    socket = makeSocket();
   } catch (error) {
     recordRefused("The browser refused to connect", error);
     return;
@@ -323,9 +335,10 @@ function connect() {
   // Blobs are read asynchronously and would overtake each other.
   socket.binaryType = "arraybuffer";
   socket.onopen = onOpen;
-  socket.onmessage = (event) => recordMessage("in", event.data);
+  socket.onmessage = (event) => recordMessage("in", event.data, event.id);
   socket.onerror = onError;
   socket.onclose = onClose;
+  watchSocket(socket);
   showFacts();
 }
 
@@ -402,7 +415,9 @@ function closeAsTyped() {
 // ---- the facts -------------------------------------------------------------------------------------------------
 
 function stateName() {
-  return socket ? STATES[socket.readyState] : "NONE";
+  if (!socket)
+    return "NONE";
+  return socket.readyState === WebSocket.OPEN && socket.state ? socket.state.toUpperCase() : STATES[socket.readyState];
 }
 
 // Unchanged text is left alone: a screen reader would read it again, and a selection would be lost.
@@ -421,7 +436,7 @@ function showFacts() {
   state.dataset.state = stateName();
   if (!socket)
     return;
-  showFact("readyState", `${socket.readyState} ${stateName()}`);
+  showFact("readyState", `${socket.readyState} ${STATES[socket.readyState]}`);
   showFact("url", socket.url);
   showFact("protocol", socket.protocol || "none");
   showFact("extensions", socket.extensions || "none");
@@ -457,6 +472,41 @@ function listen() {
   new ResizeObserver(onResize).observe(view);
 }
 
+// The other mode is the same address with another query, which can be shared.
+function showMode() {
+  const other = new URL(location.href);
+  if (usesWSPush)
+    other.searchParams.delete("mode");
+  else
+    other.searchParams.set("mode", "wspush");
+  const link = document.querySelector(".other-mode");
+  link.href = other.href;
+  if (!usesWSPush)
+    return;
+  document.querySelector(".mode").textContent = "This is WSPush: it comes back, and goes on where it was.";
+  link.textContent = "Use a plain WebSocket";
+}
+
+function load(script) {
+  return new Promise((resolve, reject) => {
+    const node = document.createElement("script");
+    node.src = `/wspush/static/${script}`;
+    node.onload = resolve;
+    node.onerror = () => reject(new Error(`${node.src} can't be loaded`));
+    document.head.append(node);
+  });
+}
+
+async function startWSPush() {
+  try {
+    await load("wspush.global.js");
+    await load("test-wspush.js");
+    connect();
+  } catch (error) {
+    recordRefused("No WSPush", error);
+  }
+}
+
 function sayNoWebSocket() {
   byId("no-websocket").classList.add("missing");
   setText(byId("state"), "no WebSocket");
@@ -466,13 +516,17 @@ function sayNoWebSocket() {
 
 function start() {
   showChannel();
+  showMode();
   byId("copy").addEventListener("click", copyCommand);
   if (!("WebSocket" in window)) {
     sayNoWebSocket();
     return;
   }
   listen();
-  connect();
+  if (usesWSPush)
+    startWSPush();
+  else
+    connect();
   // bufferedAmount, and the step from OPEN to CLOSING, change without an event.
   setInterval(showFacts, FACTS_INTERVAL_MS);
 }

@@ -39,9 +39,9 @@ const struct ctl_verb verb_help = {
 };
 
 const struct ctl_verb *const ctl_verbs[] = {
-    &verb_send,  &verb_console, &verb_each,    &verb_wait, &verb_read,    &verb_count,
-    &verb_has,   &verb_tail,    &verb_history, &verb_list, &verb_refused, &verb_close,
-    &verb_drain, &verb_reload,  &verb_info,    &verb_ping, &verb_help,    NULL};
+    &verb_send,   &verb_console, &verb_each, &verb_wait,     &verb_read,    &verb_count, &verb_has,
+    &verb_tail,   &verb_history, &verb_list, &verb_presence, &verb_refused, &verb_close, &verb_drain,
+    &verb_reload, &verb_info,    &verb_ping, &verb_help,     NULL};
 
 const struct ctl_verb *ctl_find_verb(const char *name)
 {

@@ -7,7 +7,7 @@ set -eu
 
 here=t/browser
 build=${1:-build}
-limit=300
+limit=600
 
 if [ ! -x conf/run.sh ] || [ ! -x "$build/wsctl" ]; then
     echo "usage: $here/run.sh BUILD, from the root of the repository, after make" >&2

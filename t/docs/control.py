@@ -4,12 +4,13 @@ An example is a block that begins with `> COMMAND`, with redis-cli's output belo
 <!-- test: redis ... -->, which it may be without:
 
 pages=test:2,chat@alice   pages that are open meanwhile, with how many on a channel, or whose; says=TEXT: each has said that
+speaks=test               a page that is open, speaks wspush.v1, and acknowledges what asks for that
 deaf=test                 a page that is open and neither reads nor answers
 refused=ORIGIN            a page of another site was refused
 before=COMMAND            was run before, by redis-cli; | between several
 beside=COMMAND            another connection has done that, and is still there; | between several
 conf=LINES                wspush.conf has these lines behind its own since the worker began
-then=COMMAND              what happens elsewhere at each line `-- ...`: a command for redis-cli, or `visit CHANNEL TEXT`; | between several
+then=COMMAND              what happens elsewhere at each line `-- ...`: a command for redis-cli, or `visit CHANNEL[@USER] TEXT`; | between several
 resp=3                    the notation is that of redis-cli -3
 varies=integer            the numbers differ from time to time
 
@@ -188,8 +189,14 @@ def redis(command):
     return subprocess.run(["redis-cli", "-e", "-s", SOCKET, *shlex.split(command)], check=True, capture_output=True, text=True).stdout
 
 
-async def come_and_go(channel, text):
-    async with websockets.connect(f"{SITE}/{channel}/") as page:
+def url_of(place):
+    """Of CHANNEL or CHANNEL@USER."""
+    channel, _, user = place.partition("@")
+    return f"{SITE}/{channel}/?user={user}"
+
+
+async def come_and_go(place, text):
+    async with websockets.connect(url_of(place)) as page:
         await page.send(text)
         await page.close(1001)
 
@@ -235,6 +242,10 @@ def configured(lines):
         redis("WS.RELOAD")
 
 
+def speaking_page(browser, channel):
+    return browser.open([url_of(channel)], speaks="wspush.v1") if channel else contextlib.nullcontext()
+
+
 @contextlib.contextmanager
 def deaf_page(channel):
     """A page whose browser neither reads nor answers."""
@@ -274,15 +285,14 @@ def presupposed(browser, options):
     channels, urls = [], []
     for word in filter(None, options.get("pages", "").split(",")):
         place, _, count = word.partition(":")
-        channel, _, user = place.partition("@")
-        channels += [channel] * int(count or 1)
-        urls += [f"{SITE}/{channel}/?user={user}"] * int(count or 1)
+        channels += [place.partition("@")[0]] * int(count or 1)
+        urls += [url_of(place)] * int(count or 1)
     until(lambda: "connections:0" in redis("INFO clients"), "the pages before to be gone")
     empty_inboxes(channels)
     if "refused" in options:
         asyncio.run_coroutine_threadsafe(be_refused(options["refused"]), browser.loop).result(PATIENCE)
     with browser.open(urls, says=options.get("says")), \
-            deaf_page(options.get("deaf")), another(options.get("beside", "")), configured(options.get("conf", "").replace("\\n", "\n")):
+            speaking_page(browser, options.get("speaks")), deaf_page(options.get("deaf")), another(options.get("beside", "")), configured(options.get("conf", "").replace("\\n", "\n")):
         if "says" in options:
             until(lambda: sum(int(redis(f"WS.COUNT {c}")) for c in set(channels)) == len(channels), "the pages to have spoken")
         for command in filter(None, options.get("before", "").split("|")):

@@ -1,5 +1,6 @@
 """Pages that are open: WebSocket clients on a channel's URL, which note what they hear."""
 import asyncio
+import json
 import ssl
 import threading
 import time
@@ -8,12 +9,14 @@ import websockets
 
 
 class Page:
-    """One client. With `answer` it sends that text when it hears its first message, with `says` it begins."""
+    """One client. With `answer` it sends that text when it hears its first message, with `says` it begins. `speaks` is a
+    subprotocol: wspush.v1, of which it knows how to acknowledge."""
 
-    def __init__(self, url, answer, says):
+    def __init__(self, url, answer, says, speaks):
         self.url = url
         self.answer = answer
         self.says = says
+        self.speaks = speaks
         self.heard = []
         self.closed = None  # the close code, once it is over
         self.opened = False
@@ -22,13 +25,15 @@ class Page:
         tls = ssl.create_default_context() if self.url.startswith("wss:") else None
         if tls:
             tls.load_verify_locations("/etc/ssl/certs/www.example.com.pem")
-        socket = await websockets.connect(self.url, ssl=tls, max_size=None)
+        socket = await websockets.connect(self.url, ssl=tls, max_size=None, subprotocols=[self.speaks] if self.speaks else None)
         if self.says is not None:
             await socket.send(self.says)
         self.opened = True
         try:
             async for message in socket:
                 self.heard.append(message)
+                if self.speaks and "ack" in (said := json.loads(message)):
+                    await socket.send(json.dumps({"ack": said["ack"]}))
                 if self.answer is not None and len(self.heard) == 1:
                     await socket.send(self.answer)
         except websockets.ConnectionClosed:
@@ -45,8 +50,8 @@ class Browser:
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
 
-    def open(self, urls, answer=None, says=None):
-        pages = [Page(url, answer, says) for url in urls]
+    def open(self, urls, answer=None, says=None, speaks=None):
+        pages = [Page(url, answer, says, speaks) for url in urls]
         tasks = [asyncio.run_coroutine_threadsafe(page.live(), self.loop) for page in pages]
         until(lambda: all(page.opened or task.done() for page, task in zip(pages, tasks)), "the pages to connect")
         for page, task in zip(pages, tasks):

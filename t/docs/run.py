@@ -120,6 +120,9 @@ class Suite:
             ast.parse(block.text)
         elif block.language == "nginx":
             machine.check_nginx(block.text, block.options["in"])
+        elif block.language == "js":
+            machine.write(WORK / "quoted.mjs", block.text)
+            machine.run("node --check quoted.mjs")
         else:
             raise Failed(f"nobody knows how to check a quoted {block.language}")
 

@@ -18,6 +18,7 @@ server {
     listen 8088;
     include snippets/wspush-server.conf;
     location ^~ /chat/ { include snippets/wspush-page.conf; }
+    location ^~ /misled/ { include snippets/wspush-fcgi-params.conf; fastcgi_pass wspush_fcgi; }
     location ^~ /app/ { include snippets/wspush-here.conf; proxy_pass http://127.0.0.1:9; }
 }
 server {
@@ -140,8 +141,16 @@ def unlisted(_):
     return upgrade(f"https://{HOST}/chat/room1")
 
 
-def event_stream(_):
-    return run(f"curl -si -m 2 -H 'Accept: text/event-stream' https://{HOST}/chat/room1")
+def event_stream(url):
+    return run(f"curl -si -m 2 -H 'Accept: text/event-stream' {url}", status=None)
+
+
+def bad_position(_):
+    return event_stream(f"https://{HOST}/chat/room1?since=17")
+
+
+def misled(_):
+    return event_stream("http://127.0.0.1:8088/misled/x")
 
 
 def require(_):
@@ -293,10 +302,10 @@ TABLES = {
     "handshake": {
         "404 Not Found": not_taken,
         "301 Moved Permanently": redirected,
-        "400": bad_name,
+        "400": (bad_name, bad_position),
         "403": (foreign_origin, denied),
         "404": unlisted,
-        "406": event_stream,
+        "406": misled,
         "426": require,
         "503": (worker_away, responder_away, full),
         "Permission denied": worker_forbidden,

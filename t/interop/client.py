@@ -4,7 +4,7 @@ import collections
 
 FEATURES = {
     "plain", "deflate", "mixed", "empty_compressed", "window", "fragments", "cut_text", "bad_utf8", "ping", "deaf", "pause",
-    "origin", "version", "status", "drop", "close_any", "close_bare", "close_answer",
+    "origin", "version", "status", "drop", "close_any", "close_bare", "close_answer", "http2",
 }
 
 
@@ -92,9 +92,54 @@ class Connection:
         return await asyncio.wait_for(asyncio.shield(self.end), 20)
 
 
+class Stream:
+    """An event stream: what comes is heard() as (type, last id, data), and it is over() when the client comes back no more."""
+
+    def __init__(self, client, number):
+        self.client, self.number = client, number
+        self.opened = asyncio.get_running_loop().create_future()
+        self.end = asyncio.get_running_loop().create_future()
+        self.events = collections.deque()
+        self.news = asyncio.Event()
+        self.times = self.losses = 0  # that it was opened, and lost
+
+    def say(self, verb, *words):
+        self.client.say(f"{self.number} {' '.join([verb, *words])}")
+
+    def told(self, verb, *words):
+        if verb == "opened":
+            self.times += 1
+            if not self.opened.done():
+                self.opened.set_result(True)
+        elif verb == "lost":
+            self.losses += 1
+        elif verb == "stopped":
+            self.end.set_result(int(words[0]))
+            if not self.opened.done():
+                self.opened.set_exception(Refused(int(words[0])))
+        elif verb == "event":
+            self.events.append((words[0], "" if words[1] == "-" else words[1], _data(words[2]).decode()))
+        else:
+            raise AssertionError(f"{self.client.name} said {verb}")
+        self.news.set()
+
+    async def hear(self, count=1):
+        heard = []
+        while len(heard) < count:
+            while not self.events:
+                assert not self.end.done(), f"stopped with {self.end.result()} behind {heard}"
+                self.news.clear()
+                await asyncio.wait_for(self.news.wait(), 20)
+            heard.append(self.events.popleft())
+        return heard
+
+    async def over(self):
+        return await asyncio.wait_for(asyncio.shield(self.end), 20)
+
+
 class Client:
-    def __init__(self, command):
-        self.command = command
+    def __init__(self, command, connection=Connection):
+        self.command, self.connection = command, connection
         self.name, self.cannot = command[-1], {}
         self.process = self.listening = None
         self.connections = []
@@ -138,7 +183,7 @@ class Client:
         self.process.stdin.write(f"{line}\n".encode())
 
     async def open(self, url, **options):
-        connection = Connection(self, len(self.connections))
+        connection = self.connection(self, len(self.connections))
         self.connections.append(connection)
         connection.say("open", url, *[f"{key}={value}" for key, value in options.items()])
         await asyncio.wait_for(connection.opened, 20)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # run.sh BUILD runs other people's clients against the programs in BUILD, from the root of the repository: redis-cli, the
-# Redis libraries of npm and of Debian's Python and PHP, curl, and the table of WebSocket clients (table.py), Chromium among them.
+# Redis libraries of npm and of Debian's Python and PHP, curl, and the tables of WebSocket clients (table.py) and of readers of
+# event streams (streams.py), Chromium among them.
 # The site is conf/run.sh's, on a free port.
 #
 # One line a check, and "N passed, N failed" at the end; the status is 1 if one failed or a client did not come to its end.
@@ -67,12 +68,18 @@ free_port() {
 # Starts the site; 1 where the port was taken after all.
 start_site() {
     port=$(free_port)
+    tls_port=$(free_port)
     rm -rf "$tmp/run"
     mkdir -m 0700 "$tmp/run"
     : >"$tmp/run/.wspush-run" # conf/run.sh then takes this directory, which is not empty, for its own
     cp $here/local.conf "$tmp/run/"
     mkdir -p "$tmp/run/etc/server.d"
     cp $here/users.conf "$tmp/run/etc/server.d/"
+    cat >"$tmp/run/etc/server.d/tls.conf" <<END
+listen 127.0.0.1:$tls_port ssl http2;
+ssl_certificate $tmp/certificate;
+ssl_certificate_key $tmp/key;
+END
     WSPUSH_RUN=$tmp/run setpriv --pdeathsig TERM conf/run.sh "$build" "$port" >"$tmp/site.log" 2>&1 </dev/null &
     site=$!
     patience=300
@@ -91,11 +98,13 @@ start_site() {
         sleep 0.1
     done
 }
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1 \
+    -keyout "$tmp/key" -out "$tmp/certificate" 2>/dev/null
 start_site || start_site || start_site || {
     echo "$here: no free port" >&2
     exit 1
 }
-export WSPUSH_PORT="$port" WSPUSH_SITE="$tmp/run" WSPUSH_TMP="$tmp" WSPUSH_BUILD="$build"
+export WSPUSH_PORT="$port" WSPUSH_TLS_PORT="$tls_port" WSPUSH_SITE="$tmp/run" WSPUSH_TMP="$tmp" WSPUSH_BUILD="$build"
 export TMPDIR="$tmp" HOME="$tmp" PYTHONDONTWRITEBYTECODE=1 REDISCLI_HISTFILE=/dev/null LC_ALL=C.UTF-8
 unset WSPUSH_SOCKET WSPUSH_RUN http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NODE_OPTIONS
 
@@ -127,7 +136,7 @@ worker_pid() {
 }
 worker=$(worker_pid)
 
-for client_program in redis-cli python-redis curl table; do
+for client_program in redis-cli python-redis curl table streams; do
     run_client /usr/bin/python3 -s $here/$client_program.py
 done
 for client_program in node-redis ioredis; do

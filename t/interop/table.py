@@ -14,8 +14,10 @@ A case names the features that it needs. Where a client lacks one, a line says w
 `table.py WORD` runs those clients only whose program has the word in its name.
 """
 import asyncio
+import base64
 import functools
 import itertools
+import json
 import sys
 
 import redis.asyncio
@@ -68,10 +70,11 @@ class Room:
         self.operator = way.operator
         self.connections = []
 
-    async def open(self, prefix="", deflate="off", **options):
+    async def open(self, prefix="", deflate="off", query="", **options):
         if "plain" in self.client.cannot:
             deflate = "on"
-        connection = await self.client.open(f"ws://{self.way.host}/{prefix}{self.channel}", deflate=deflate, **options)
+        url = f"ws://{self.way.host}/{prefix}{self.channel}{query}"
+        connection = await self.client.open(url, deflate=deflate, **options)
         self.connections.append(connection)
         return connection
 
@@ -369,6 +372,69 @@ async def subprotocols(room):
     equal(page.protocol, "second")
     page.send("hello")
     await echoes(page, ["hello"])
+
+
+# ---- wspush.v1 ----
+
+
+async def told(page, count=1):
+    """What the worker says next."""
+    return [json.loads(message) for message in await page.hear(count)]
+
+
+async def send(room, channel, payload, *options):
+    """Sends to the channel; gives the message as its clients get it."""
+    sent = (await room.operator("WS.SEND", channel, payload, *options))[1].decode()
+    data = {"data": payload} if isinstance(payload, str) else {"b64": base64.b64encode(payload).decode()}
+    return {"ch": channel, "id": sent, **data}
+
+
+@both("wspush.v1: hello and sub, another channel, messages with ids, what it says, a ping, an ack", compressed=("mixed",))
+async def v1(room, deflate):
+    page = await room.open("kept/", deflate, protocols="neither,wspush.v1")
+    equal(page.protocol, "wspush.v1")
+    own, other = f"kept/{room.channel}", f"other/{room.channel}"
+    hello, sub = await told(page, 2)
+    (row,) = await room.rows("kept/")
+    equal(hello, {"hello": {"client": row["client"].decode(), "user": None, "channels": [own]}})
+    equal((list(sub), sub["sub"]["ch"], row["transport"]), (["sub"], own, b"v1"))
+    for payload, options in (("房间 \"🙂\"\n\0", ()), ("", ()), (b"\x00\xff", ("BINARY",)), ("long " * 30000, ())):
+        message = await send(room, own, payload, *options)
+        equal(await told(page), [message])
+    page.send(json.dumps({"sub": [other, "kept/not-this"]}))
+    answers = await told(page, 2)
+    equal([answers[i].get("sub", answers[i].get("error"))["ch"] for i in (0, 1)].count(other), 1)
+    equal([a["error"]["code"] for a in answers if "error" in a], ["forbidden"])
+    message = await send(room, other, "elsewhere")
+    equal(await told(page), [message])
+    page.send(json.dumps({"data": "said"}))
+    page.send(json.dumps({"ping": 7}))
+    equal(await told(page), [{"pong": 7}])
+    equal((await room.operator("WS.WAIT", own, "TIMEOUT", 5000))[3], b"said")
+    waiting = asyncio.create_task(room.operator("WS.SEND", own, "taken?", "WAIT", "acked"))
+    (message,) = await told(page)
+    page.send(json.dumps({"ack": message["ack"]}))
+    equal((await waiting)[2:], [[b"acked", 1], []])
+
+
+@both("wspush.v1: since goes on from a position, on its own channel and on another", compressed=("mixed",))
+async def v1_resumes(room, deflate):
+    channels = own, other = f"kept/{room.channel}", f"other/{room.channel}"
+    positions = {channel: (await send(room, channel, "seen"))["id"] for channel in channels}
+    missed = {channel: [await send(room, channel, f"missed {i}") for i in range(60)] for channel in channels}
+    page = await room.open("kept/", deflate, query=f"?since={positions[own]}", protocols="wspush.v1")
+    _, sub = await told(page, 2)
+    equal(sub, {"sub": {"ch": own, "id": missed[own][-1]["id"]}})
+    equal(await told(page, 60), missed[own])
+    page.send(json.dumps({"sub": [other], "since": {other: positions[other]}}))
+    equal(await told(page), [{"sub": {"ch": other, "id": missed[other][-1]["id"]}}])
+    equal(await told(page, 60), missed[other])
+    for channel in channels:
+        message = await send(room, channel, "new")
+        equal(await told(page), [message])
+    page = await room.open("few/", deflate, query="?since=17-1", protocols="wspush.v1")
+    _, _, reset = await told(page, 3)
+    equal((reset["reset"]["ch"], reset["reset"]["why"]), (f"few/{room.channel}", "generation"))
 
 
 @case("a path that names no channel gets 400", "status")

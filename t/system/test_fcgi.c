@@ -209,6 +209,19 @@ START_TEST(require_is_426_and_still_publishes)
 }
 END_TEST
 
+/* nginx leads them to the worker; where it does not, the answer says so. */
+START_TEST(an_event_stream_is_not_for_the_responder)
+{
+    begin("channel \"only/**\" { mode = require }\n", NULL);
+    expect_error(ask("/test/", "HTTP_ACCEPT=text/html, Text/Event-Stream;q=0.9\n"), 406, "STREAM");
+    expect_error(ask("/only/ws", "HTTP_ACCEPT=text/event-stream\n"), 406, "STREAM");
+    struct http_reply *r = ask("/test/", "HTTP_ACCEPT=text/html,*/*\n");
+    ck_assert_int_eq(r->status, 200);
+    http_reply_free(r);
+    end();
+}
+END_TEST
+
 START_TEST(unlisted_channels_can_be_404)
 {
     begin("unlisted = refuse\nchannel \"shop/*\" { }\n", NULL);
@@ -575,6 +588,7 @@ int main(void)
     tcase_add_test(tc, head_of_an_error_has_no_body);
     tcase_add_test(tc, a_request_says_what_it_is);
     tcase_add_test(tc, require_is_426_and_still_publishes);
+    tcase_add_test(tc, an_event_stream_is_not_for_the_responder);
     tcase_add_test(tc, unlisted_channels_can_be_404);
     tcase_add_test(tc, post_is_off_by_default);
     tcase_add_test(tc, a_body_becomes_a_message);

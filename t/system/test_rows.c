@@ -203,7 +203,22 @@ static void expect_upgrade_required(const char *path)
     http_reply_free(r);
 }
 
-/* @accept_websocket: one URL is a page and a WebSocket. @require_websocket: a WebSocket only. */
+/* The same channel by an EventSource: a client as good as a WebSocket. */
+static void expect_stream(const char *path, const char *command, const char *event)
+{
+    char request[256];
+    snprintf(request, sizeof request,
+             "GET %s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n", path);
+    struct http_conn *c = http_open(site_http(site));
+    ck_assert_int_eq(http_write(c, request, strlen(request)), 0);
+    ck_assert_msg(http_until(c, "retry: ", 5000), "%s", c->in);
+    ck_assert_msg(strncmp(c->in, "HTTP/1.1 200 ", 13) == 0, "%s", c->in);
+    resp_expect(control, command, "1");
+    ck_assert_msg(http_until(c, event, 5000), "%s", c->in);
+    http_close(c);
+}
+
+/* @accept_websocket: one URL is a page and a WebSocket. @require_websocket: no page. */
 START_TEST(accept_and_require)
 {
     begin(1, "channel \"only/**\" { mode = require inbound = echo }\n");
@@ -217,6 +232,7 @@ START_TEST(accept_and_require)
     say(c, "back");
     wsclient_expect_text(c, "back");
     wsclient_close(c);
+    expect_stream("/only/sse", "PUBLISH only/sse hello", "\ndata: hello\n\n");
     end();
 }
 END_TEST

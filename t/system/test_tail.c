@@ -163,8 +163,31 @@ START_TEST(users)
     wsclient_close(c);
     ck_assert_int_eq(program_finish(&p), 0);
     match_lines(&p,
-                (const char *const[]){CLOCK "\\+  test c1 \\(alice\\)", CLOCK "[^ ]+ +test \\(alice\\) join", CLOCK "<- test c1 \\(alice\\): hi",
-                                      CLOCK "-  test c1 \\(alice\\) 1000", CLOCK "[^ ]+ +test \\(alice\\) leave", NULL});
+                (const char *const[]){CLOCK "\\+  test c1 \\(alice\\)", CLOCK "\\*  test alice joined",
+                                      CLOCK "<- test c1 \\(alice\\): hi", CLOCK "-  test c1 \\(alice\\) 1000",
+                                      CLOCK "\\*  test alice left", NULL});
+    program_fini(&p);
+    end();
+}
+END_TEST
+
+/* @events: says what happens to clients and to users; of a kind that is not known, its name is shown. */
+START_TEST(users_as_json)
+{
+    struct program p;
+    begin(NULL);
+    START(&p, "--json", "@events:test", "--count", "4");
+    wait_watched(1);
+    struct wsclient *c = wsclient_connect(site_ws(site), "/test/", "X-Wspush-User: alice\r\n");
+    ck_assert(wsclient_accepted(c));
+    wsclient_close(c);
+    ck_assert_int_eq(program_finish(&p), 0);
+#define EVENT(name) "\\{\"direction\":\"" name "\",\"channel\":\"test\",\"event\":\"" name "\","
+    match_lines(&p, (const char *const[]){
+                        EVENT("open") "\"client\":\"c1\",\"user\":\"alice\"," TIME "\\}",
+                        EVENT("join") "\"user\":\"alice\"," TIME "\\}",
+                        EVENT("close") "\"client\":\"c1\",\"user\":\"alice\",\"code\":1000," TIME "\\}",
+                        EVENT("leave") "\"user\":\"alice\"," TIME "\\}", NULL});
     program_fini(&p);
     end();
 }
@@ -410,6 +433,7 @@ int main(void)
     tcase_add_test(tc, lines);
     tcase_add_test(tc, json_lines);
     tcase_add_test(tc, users);
+    tcase_add_test(tc, users_as_json);
     tcase_add_test(tc, everything);
     tcase_add_test(tc, once_and_in_order);
     tcase_add_test(tc, one_direction);

@@ -309,6 +309,40 @@ START_TEST(watched)
 }
 END_TEST
 
+static bool is_empty(void *arg)
+{
+    struct resp_value *v = resp_call(control, "WS.PRESENCE", (const char *)arg, NULL);
+    bool empty = v->type == '*' && v->count == 0;
+    resp_value_free(v);
+    return empty;
+}
+
+/* Whoever came first, and stays though another tab of hers goes. */
+START_TEST(presence_tells_users)
+{
+    begin(2);
+    resp_expect(control, "WS.PRESENCE as/room", "[]");
+    resp_expect(control, "WS.PRESENCE @all", "-ERR presence is a channel's*");
+    resp_expect(control, "WS.PRESENCE a//b", "-BADNAME*");
+    resp_expect(control, "WS.PRESENCE", "-ERR*");
+    struct wsclient *nameless = visit("/as/room");
+    struct wsclient *tabs[] = {visit("/as/room?user=alice"), visit("/as/room?user=alice")};
+    resp_expect(control, "WS.PRESENCE as/room", "[[\"user\", \"alice\", \"clients\", [\"c2\", \"c3\"], *");
+    struct wsclient *other = visit("/as/other?user=alice");
+    resp_expect(control, "WS.PRESENCE as/other", "[[\"user\", \"alice\", \"clients\", [\"c4\"], *");
+    resp_expect(control, "HELLO 3", "{*");
+    wsclient_close(tabs[0]);
+    wsclient_close(tabs[1]);
+    wsclient_close(nameless);
+    char room[] = "as/room";
+    ck_assert(site_until(is_empty, room, 5000));
+    resp_expect(control, "WS.PRESENCE as/other",
+                "[{\"user\": \"alice\", \"clients\": [\"c4\"], \"since\": 17*");
+    wsclient_close(other);
+    end();
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("users");
@@ -324,6 +358,7 @@ int main(void)
     tcase_add_test(tc, matching_channels);
     tcase_add_test(tc, what_is_no_target);
     tcase_add_test(tc, watched);
+    tcase_add_test(tc, presence_tells_users);
     suite_add_tcase(s, tc);
     SRunner *runner = srunner_create(s);
     srunner_run_all(runner, CK_ENV);

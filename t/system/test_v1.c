@@ -106,7 +106,7 @@ START_TEST(hello_comes_first)
     const char *head =
         strdup(v1_member(v1_expect(c, "{\"sub\":{\"ch\":\"chat/room1\",\"id\":\"*-*\"}}"), "id"));
     v1_expect(d, "{\"hello\":{\"client\":\"c2\",\"user\":null,\"channels\":[\"chat/room1\"]}}");
-    v1_expect(d, text_of("{\"sub\":{\"ch\":\"chat/room1\",\"id\":\"%s\"}}", head));
+    v1_expect(d, text_of("{\"sub\":{\"ch\":\"chat/room1\",\"id\":\"%s\",\"from\":\"%s\"}}", head, head));
     const char *id = publish("chat/room1", "hi \\\"\n");
     ck_assert_str_eq(id, id_at(head, 1));
     expect_message(c, "chat/room1", id, "hi \\\\\\\"\\n");
@@ -185,7 +185,7 @@ START_TEST(own_channel_left_and_back)
     resp_expect(control, "PUBLISH @client:c1 direct", "1");
     v1_expect(c, "{\"data\":\"direct\"}");
     v1_say(c, "{\"sub\":[\"test\"],\"since\":{\"test\":\"%s\"}}", id_at(last, -1));
-    v1_expect(c, text_of("{\"sub\":{\"ch\":\"test\",\"id\":\"%s\"}}", last));
+    v1_expect(c, text_of("{\"sub\":{\"ch\":\"test\",\"id\":\"%s\",\"from\":\"%s\"}}", last, id_at(last, -1)));
     expect_message(c, "test", last, "2");
     expect_message(c, "test", publish("test", "3"), "3");
     ask(c, "{\"unsub\":[\"test\"]}", "{\"unsub\":{\"ch\":\"test\"}}");
@@ -271,7 +271,7 @@ START_TEST(exactly_what_was_missed)
             v1_expect(c, "{\"hello\":*}");
         else
             v1_say(c, "{\"sub\":[\"test\"],\"since\":{\"test\":\"%s\"}}", ids[from]);
-        v1_expect(c, text_of("{\"sub\":{\"ch\":\"test\",\"id\":\"%s\"}}", ids[9]));
+        v1_expect(c, text_of("{\"sub\":{\"ch\":\"test\",\"id\":\"%s\",\"from\":\"%s\"}}", ids[9], ids[from]));
         for (int i = from + 1; i < 10; i++)
             expect_message(c, "test", ids[i], text_of("%d", i));
         v1_expect_nothing(c);
@@ -385,6 +385,14 @@ START_TEST(words_of_the_gone)
     resp_expect(control, "WS.READ @client:c1", "[\"c1\", \"news\", \"text\", \"on news\", *");
     resp_expect(control, "WS.READ @client:c1", "[\"c1\", \"test\", \"text\", \"on its own\", *");
     resp_expect(control, "WS.WAIT @client:c1", "[\"closed\"]");
+    info_until(control, "channels", 0);
+    c = visit("/test"); /* nor is there anything left of its own channel, if it spoke on another alone */
+    ask(c, "{\"sub\":[\"news\"]}", "{\"sub\":*}");
+    v1_say(c, "{\"ch\":\"news\",\"data\":\"on news\"}");
+    v1_expect_nothing(c);
+    wsclient_close(c);
+    info_until(control, "connected_clients", 0);
+    resp_expect(control, "WS.READ news", "[\"c2\", \"news\", \"text\", \"on news\", *");
     info_until(control, "channels", 0);
     end();
 }
@@ -614,7 +622,7 @@ START_TEST(what_cannot_be_acknowledged)
     begin(_i + 1, NULL);
     struct wsclient *raw = wsclient_open(site_ws(site), "/test");
     struct stream *stream = stream_open(site_ws(site), "/test", NULL);
-    stream_expect_id(stream, "*-*");
+    stream_began_at(stream, "*-*");
     resp_expect(control, "WS.SEND test x WAIT acked TIMEOUT 3000", "[2, \"*");
     wsclient_expect_text(raw, "x");
     resp_expect(control, "WS.SEND @client:c1 x WAIT acked TIMEOUT 3000",
@@ -702,7 +710,12 @@ START_TEST(order_across_channels)
     ask(c, "{\"sub\":[\"b\"]}", "{\"sub\":*}");
     ask(d, "{\"sub\":[\"b\"]}", "{\"sub\":*}");
     for (int i = 0; i < MESSAGES; i++)
-        resp_send(control, "PUBLISH", i % 7 == 3 ? "@all" : i % 2 ? "a" : "b", text_of("%d", i), NULL);
+        resp_send(control, "PUBLISH",
+                  i % 7 == 3   ? "@all"
+                  : i % 5 == 2 ? "@match:a"
+                  : i % 2      ? "a"
+                               : "b",
+                  text_of("%d", i), NULL);
     for (int i = 0; i < MESSAGES; i++)
         resp_expect_next(control, "2");
     for (int i = 0; i < MESSAGES; i++) {

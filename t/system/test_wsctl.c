@@ -971,6 +971,51 @@ START_TEST(list)
 }
 END_TEST
 
+static struct wsclient *visit_as(const char *path, const char *user)
+{
+    char header[100];
+    snprintf(header, sizeof header, "X-Wspush-User: %s\r\n", user);
+    struct wsclient *c = wsclient_connect(front, path, header);
+    ck_assert(wsclient_accepted(c));
+    return c;
+}
+
+START_TEST(presence)
+{
+    begin(NULL);
+    expect(RUN("presence", "test"), 0, "", "no client on 'test'; no client is connected at all");
+    struct wsclient *nobody = visit("/test/");
+    expect(RUN("presence", "test"), 0, "",
+           "wsctl: no user is on 'test': nginx names nobody there ($wspush_user); clients without a name: 1");
+    expect(RUN("presence", "tset"), 0, "", "no client on 'tset'; clients are on: test (1)");
+    struct wsclient *bob = visit_as("/test/", "bob");
+    struct wsclient *alice = visit_as("/test/", "alice");
+    struct wsclient *twice = visit_as("/test/", "bob");
+    struct wsclient *elsewhere = visit_as("/test/other", "bob");
+    expect_begins(RUN("presence", "test"), 0, "USER   CLIENTS  SINCE\nbob    c2,c4       ");
+    ck_assert_ptr_nonnull(strstr(out(), "\nalice  c3          "));
+    expect(RUN("presence", "-q", "test"), 0, "bob\nalice\n", NULL);
+    expect(RUN("presence", "--json", "test"), 0, NULL, NULL);
+    expect_json_lines(2);
+    expect_begins(RUN("presence", "--json", "test"), 0,
+                  "{\"user\":\"bob\",\"clients\":[\"c2\",\"c4\"],\"since\":17");
+    wsclient_close(twice);
+    wsclient_close(bob);
+    expect(RUN("presence", "-q", "test/other"), 0, "bob\n", NULL);
+    int64_t until = clock_mono_ms() + 10000;
+    while (RUN("presence", "-q", "test"), strcmp(out(), "alice\n") != 0)
+        ck_assert_msg(clock_mono_ms() < until, "still: %s", out());
+    expect(RUN("presence"), 2, "", "a channel is missing");
+    expect(RUN("presence", "@user:bob"), 2, "", "presence is a channel's; @user:bob is none");
+    expect(RUN("presence", "a//b"), 2, "", "BADNAME");
+    expect(RUN("presence", "a", "b"), 2, "", "'b' is one argument too many");
+    wsclient_free(nobody);
+    wsclient_free(alice);
+    wsclient_free(elsewhere);
+    end();
+}
+END_TEST
+
 /* By number, in whatever order the worker names them, and whatever they are called. */
 START_TEST(list_in_order)
 {
@@ -1379,6 +1424,7 @@ int main(void)
     tcase_add_test(tc, worker_comes_back);
     tcase_add_test(tc, worker_dies_on_us);
     tcase_add_test(tc, list);
+    tcase_add_test(tc, presence);
     tcase_add_test(tc, list_in_order);
     tcase_add_test(tc, close_clients);
     tcase_add_test(tc, terminal_is_not_driven);

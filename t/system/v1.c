@@ -120,6 +120,7 @@ struct stream {
     struct buf block; /* the strings of the last event */
     char *head;
     char position[256];
+    char began[256]; /* the id of its hello */
     char id[256], event[64], retry[32];
     size_t chunk; /* bytes that this chunk still has */
     int status;
@@ -164,6 +165,10 @@ struct stream *stream_open(const char *address, const char *path, const char *he
     ck_assert_msg(s->status == 200 && strcasestr(s->head, "\r\nContent-Type: text/event-stream\r\n"),
                   "no event stream, but %s", s->head ? s->head : "nothing");
     ck_assert_msg(stream_next(s, &e, WSCLIENT_WAIT) && e.retry && !e.has_data, "no retry");
+    ck_assert_msg(stream_next(s, &e, WSCLIENT_WAIT) && strcmp(e.event, "hello") == 0 &&
+                      v1_like(e.data, "{\"client\":\"c*\",\"user\":*,\"channels\":[\"*\"]}"),
+                  "no hello, but %s", e.data);
+    snprintf(s->began, sizeof s->began, "%s", e.id ? e.id : "");
     return s;
 }
 
@@ -298,22 +303,23 @@ void stream_expect(struct stream *s, const char *event, const char *pattern)
                   event, pattern, e.event, e.data);
 }
 
-void stream_expect_id(struct stream *s, const char *pattern)
+void stream_began_at(const struct stream *s, const char *pattern)
 {
-    struct stream_event e;
-    ck_assert_msg(stream_next(s, &e, WSCLIENT_WAIT), "no id %s", pattern);
-    ck_assert_msg(e.id && !e.has_data && v1_like(e.id, pattern), "not the id %s, but %s %s %.300s", pattern,
-                  e.id ? e.id : "none", e.event, e.data);
+    ck_assert_msg(v1_like(s->began, pattern), "it began at '%s', not at '%s'", s->began, pattern);
 }
 
 bool stream_expect_end(struct stream *s)
 {
     struct stream_event e;
+    bool told = false;
     bool closed = false;
     while (stream_next(s, &e, WSCLIENT_WAIT)) {
-        ck_assert_msg(!e.has_data, "before the end comes %s %.300s", e.event, e.data);
+        ck_assert_msg(!e.has_data || strcmp(e.event, "close") == 0, "before the end comes %s %.300s", e.event,
+                      e.data);
+        told |= e.has_data;
         closed = e.id && strcmp(e.id, "closed") == 0;
     }
+    ck_assert(told == closed);
     ck_assert_msg(s->over, "the stream does not end");
     return closed;
 }

@@ -50,7 +50,7 @@ struct stream_event {
 /* Sends a GET for an event stream and reads the head of the answer, whatever it is. headers: NULL, or whole
  * lines. Never NULL. */
 struct stream *stream_connect(const char *address, const char *path, const char *headers);
-/* The same, and the test fails if it is not an event stream; the `retry:` block is taken. */
+/* The same, and the test fails if it is not an event stream; the `retry:` block and `hello` are taken. */
 struct stream *stream_open(const char *address, const char *path, const char *headers);
 int stream_status(const struct stream *s);
 const char *stream_head(const struct stream *s);
@@ -62,9 +62,10 @@ bool stream_next(struct stream *s, struct stream_event *out, int timeout_ms);
 bool stream_ended(const struct stream *s);
 /* The next block with data has this event, and data like this pattern. */
 void stream_expect(struct stream *s, const char *event, const char *pattern);
-/* The next block has an id like this and no data. */
-void stream_expect_id(struct stream *s, const char *pattern);
-/* The stream ends, and no block with data comes before. Returns whether it said `id: closed`. */
+/* Its `hello` had an id like this; "": none. */
+void stream_began_at(const struct stream *s, const char *pattern);
+/* The stream ends, and nothing comes before but, where it is closed for good, `close` and then `id: closed`.
+ * Returns whether it is. */
 bool stream_expect_end(struct stream *s);
 /* Closes and frees. NULL is allowed. */
 void stream_free(struct stream *s);

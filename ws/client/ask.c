@@ -1,4 +1,5 @@
-/* Questions about clients and the worker, and closing: WS.LIST, WS.REFUSED, WS.CLOSE, INFO, PING. */
+/* Questions about clients and the worker, and closing: WS.LIST, WS.PRESENCE, WS.REFUSED, WS.CLOSE, INFO,
+ * PING. */
 #include "client/handle.h"
 
 #include <string.h>
@@ -54,6 +55,12 @@ enum wspush_result wspush_list(struct wspush *h, const char *target, size_t *row
 {
     struct arg args[] = {arg_text("WS.LIST"), arg_text(target ? target : "")};
     return call_for_rows(h, "WS.LIST", args, target ? 2 : 1, rows);
+}
+
+enum wspush_result wspush_presence(struct wspush *h, const char *channel, size_t *rows)
+{
+    struct arg args[] = {arg_text("WS.PRESENCE"), arg_text(channel)};
+    return call_for_rows(h, "WS.PRESENCE", args, 2, rows);
 }
 
 enum wspush_result wspush_refused(struct wspush *h, int64_t count, size_t *rows)

@@ -238,6 +238,9 @@ struct wspush_value {
 
 /* Connected clients, all of them or those of a target (NULL: all). `*rows` is how many. */
 enum wspush_result wspush_list(struct wspush *h, const char *target, size_t *rows);
+/* The users on a channel, in the order in which they came: rows of user, clients (a list), since (Unix ms,
+ * when the first of these came). Clients without a name are in wspush_list() only. */
+enum wspush_result wspush_presence(struct wspush *h, const char *channel, size_t *rows);
 /* Who was refused lately, latest first, at most `count`: rows of time, address, channel, what ("ws", "sse",
  * "post"), why, remedy (a line for wspush.conf, or ""), times. */
 enum wspush_result wspush_refused(struct wspush *h, int64_t count, size_t *rows);

@@ -7,36 +7,23 @@
 
 #include "base/name.h"
 #include "ctl/print.h"
+#include "ctl/table.h"
 
-enum form { TEXT, AGE, PING };
-
-struct column {
-    const char *field;
-    const char *title;
-    enum form form;
-    bool right;
+static const struct table_column all_columns[] = {
+    {"client", "CLIENT", TABLE_TEXT, false},     {"user", "USER", TABLE_TEXT, false},
+    {"channels", "CHANNELS", TABLE_TEXT, false}, {"transport", "OVER", TABLE_TEXT, false},
+    {"address", "ADDRESS", TABLE_TEXT, false},   {"since", "SINCE", TABLE_AGE, true},
+    {"msgs_out", "SENT", TABLE_TEXT, true},      {"msgs_in", "RECEIVED", TABLE_TEXT, true},
+    {"queued", "QUEUED", TABLE_TEXT, true},      {"ping", "PING", TABLE_PING, true},
 };
-
-static const struct column all_columns[] = {
-    {"client", "CLIENT", TEXT, false},     {"user", "USER", TEXT, false},
-    {"channels", "CHANNELS", TEXT, false}, {"transport", "OVER", TEXT, false},
-    {"address", "ADDRESS", TEXT, false},   {"since", "SINCE", AGE, true},
-    {"msgs_out", "SENT", TEXT, true},      {"msgs_in", "RECEIVED", TEXT, true},
-    {"queued", "QUEUED", TEXT, true},      {"ping", "PING", PING, true},
+static const struct table_column brief_columns[] = {
+    {"client", "CLIENT", TABLE_TEXT, false},
+    {"user", "USER", TABLE_TEXT, false},
+    {"transport", "OVER", TABLE_TEXT, false},
+    {"since", "SINCE", TABLE_AGE, true},
 };
-static const struct column brief_columns[] = {
-    {"client", "CLIENT", TEXT, false},
-    {"user", "USER", TEXT, false},
-    {"transport", "OVER", TEXT, false},
-    {"since", "SINCE", AGE, true},
-};
-enum { COLUMNS = sizeof all_columns / sizeof *all_columns };
-
-static const struct table {
-    const struct column *columns;
-    size_t count;
-} tables[] = {
-    [CTL_LIST_ALL] = {all_columns, COLUMNS},
+static const struct table tables[] = {
+    [CTL_LIST_ALL] = {all_columns, sizeof all_columns / sizeof *all_columns},
     [CTL_LIST_BRIEF] = {brief_columns, sizeof brief_columns / sizeof *brief_columns},
 };
 
@@ -53,102 +40,33 @@ static int by_client(const void *a, const void *b)
     return x->client < y->client ? -1 : x->client > y->client;
 }
 
-/* Free it; NULL without memory. */
-static struct listed *put_in_order(const struct wspush *h, size_t rows)
+/* The rows by their clients' numbers. Free it; NULL without memory. */
+static size_t *put_in_order(const struct wspush *h, size_t rows)
 {
-    struct listed *order = calloc(rows + 1, sizeof *order);
-    for (size_t row = 0; order && row < rows; row++) {
+    struct listed *listed = calloc(rows + 1, sizeof *listed);
+    size_t *order = calloc(rows + 1, sizeof *order);
+    for (size_t row = 0; listed && row < rows; row++) {
         struct wspush_value name;
-        order[row].row = row;
+        listed[row].row = row;
         if (wspush_row_get(h, row, "client", &name) && name.kind == WSPUSH_TEXT)
-            client_name_parse(name.text, name.len, &order[row].client);
+            client_name_parse(name.text, name.len, &listed[row].client);
     }
-    if (order)
-        qsort(order, rows, sizeof *order, by_client);
+    if (listed && order) {
+        qsort(listed, rows, sizeof *listed, by_client);
+        for (size_t i = 0; i < rows; i++)
+            order[i] = listed[i].row;
+    }
+    if (!listed) {
+        free(order);
+        order = NULL;
+    }
+    free(listed);
     return order;
-}
-
-static void add_escaped(struct buf *out, const struct wspush_value *value)
-{
-    char *text = print_escape(value->text, value->len);
-    buf_adds(out, text ? text : "?");
-    free(text);
-}
-
-static void add_cell(struct buf *out, enum form form, const struct wspush_value *value)
-{
-    struct wspush_value item;
-    if (value->kind == WSPUSH_NUMBER && form == AGE)
-        print_add_age(out, value->number);
-    else if (value->kind == WSPUSH_NUMBER)
-        buf_addf(out, form == PING ? "%lldms" : "%lld", (long long)value->number);
-    else if (value->kind == WSPUSH_TEXT && value->len)
-        add_escaped(out, value);
-    else if (value->kind == WSPUSH_LIST && value->items)
-        for (size_t i = 0; wspush_item(value, i, &item); i++) {
-            buf_adds(out, i ? "," : "");
-            add_cell(out, TEXT, &item);
-        }
-    else
-        buf_addc(out, '-');
-}
-
-/* The text of one cell; free it. */
-static char *cell(const struct wspush *h, size_t row, const struct column *column)
-{
-    struct buf text = {0};
-    struct wspush_value value;
-    wspush_row_get(h, row, column->field, &value);
-    add_cell(&text, column->form, &value);
-    char *copy = strdup(buf_str(&text));
-    buf_fini(&text);
-    return copy;
-}
-
-static void print_cell(const struct ctl *ctl, const struct table *t, size_t c, const char *text, size_t width,
-                       bool title)
-{
-    size_t own = print_width(text);
-    int pad = own < width ? (int)(width - own) : 0;
-    bool right = t->columns[c].right;
-    bool last = c == t->count - 1;
-    printf("%*s", right ? pad : 0, "");
-    print_styled(ctl, stdout, title ? PRINT_BOLD : c == 0 ? PRINT_NAME : PRINT_PLAIN, text);
-    printf("%*s%s", right || last ? 0 : pad, "", last ? "\n" : "  ");
-}
-
-/* Cells of a table, row by row; the rows in the order of `order`. */
-static char **make_cells(const struct wspush *h, const struct table *t, const struct listed *order,
-                         size_t rows, size_t widths[COLUMNS])
-{
-    char **cells = calloc(rows * t->count, sizeof *cells);
-    for (size_t c = 0; cells && c < t->count; c++) {
-        widths[c] = strlen(t->columns[c].title);
-        for (size_t r = 0; r < rows; r++) {
-            char *text = cells[r * t->count + c] = cell(h, order[r].row, &t->columns[c]);
-            size_t width = text ? print_width(text) : 0;
-            widths[c] = width > widths[c] ? width : widths[c];
-        }
-    }
-    return cells;
-}
-
-static void print_table(const struct ctl *ctl, const struct table *t, const struct listed *order, size_t rows)
-{
-    size_t widths[COLUMNS] = {0};
-    char **cells = make_cells(ctl->handle, t, order, rows, widths);
-    for (size_t c = 0; cells && c < t->count; c++)
-        print_cell(ctl, t, c, t->columns[c].title, widths[c], true);
-    for (size_t i = 0; cells && i < rows * t->count; i++) {
-        print_cell(ctl, t, i % t->count, cells[i] ? cells[i] : "?", widths[i % t->count], false);
-        free(cells[i]);
-    }
-    free(cells);
 }
 
 static void print_name(const struct wspush *h, size_t row)
 {
-    char *name = cell(h, row, &all_columns[0]);
+    char *name = table_cell(h, row, &all_columns[0]);
     printf("%s\n", name ? name : "?");
     free(name);
 }
@@ -159,16 +77,16 @@ int ctl_list(struct ctl *ctl, const char *target, enum ctl_list form, size_t *ro
     enum wspush_result result = wspush_list(ctl->handle, target, rows);
     if (result != WSPUSH_OK)
         return ctl_fail(ctl, ctl->handle, result);
-    struct listed *order = put_in_order(ctl->handle, *rows);
+    size_t *order = put_in_order(ctl->handle, *rows);
     if (!order)
         return CTL_ERROR;
     if (*rows && !ctl->json && !ctl->quiet)
-        print_table(ctl, &tables[form], order, *rows);
+        table_print(ctl, &tables[form], order, *rows);
     for (size_t i = 0; i < *rows && (ctl->json || ctl->quiet); i++) {
         if (ctl->json)
-            print_row_json(ctl->handle, order[i].row);
+            print_row_json(ctl->handle, order[i]);
         else
-            print_name(ctl->handle, order[i].row);
+            print_name(ctl->handle, order[i]);
     }
     free(order);
     if (*rows == 0 && !ctl->json)

@@ -246,19 +246,20 @@ const struct ctl_verb verb_tail = {
     .name = "tail",
     .args = "[CHANNEL ...]",
     .help = "print what goes by: pushed, sent by browsers, who comes and goes",
-    .more = "Without CHANNEL all channels are shown. @in:test is only what browsers send there, @events:test "
-            "only\n"
-            "who comes and goes.\n\n"
-            "A line has the time, -> for what is pushed, <- for what a browser sent, + and - for one that "
-            "came and\n"
-            "left, the channel, the client and its user, and the message or the close code. It is cut to the "
-            "width\n"
-            "of a terminal. What does not go to a channel is not shown: to @all, @user:, @match: and single "
-            "clients.\n"
-            "Inboxes keep what they have.\n\n"
-            "A worker that goes is looked for. One that drops wsctl, because its output is read too slowly, "
-            "ends\n"
-            "it: wsctl says so and exits 7.\n",
+    .more =
+        "Without CHANNEL all channels are shown. @in:test is only what browsers send there, @events:test "
+        "only\n"
+        "who comes and goes.\n\n"
+        "A line has the time, -> for what is pushed, <- for what a browser sent, + and - for one that "
+        "came and\n"
+        "left, * for a user whose first client came or whose last one went, the channel, the client and "
+        "its\n"
+        "user, and the message or the close code. It is cut to the width of a terminal. What does not go "
+        "to a\n"
+        "channel is not shown: to @all, @user:, @match: and single clients. Inboxes keep what they have.\n\n"
+        "A worker that goes is looked for. One that drops wsctl, because its output is read too slowly, "
+        "ends\n"
+        "it: wsctl says so and exits 7.\n",
     .example = "wsctl tail --for 2 test 'chat/*'",
     .options = options,
     .run = run_tail,

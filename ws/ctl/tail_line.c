@@ -14,14 +14,15 @@
 
 enum { HEX_BYTES = 16, COLUMNS = 80, PARTS_MAX = 8 };
 
-enum direction { OUT, IN, OPENED, CLOSED, HAPPENED, UNREAD, DIRECTIONS };
+enum direction { OUT, IN, OPENED, CLOSED, JOINED, LEFT, HAPPENED, UNREAD, DIRECTIONS };
 
 static const struct {
     const char *mark;
     const char *name;
 } directions[DIRECTIONS] = {
-    [OUT] = {"->", "out"},      [IN] = {"<-", "in"},          [OPENED] = {"+ ", "open"},
-    [CLOSED] = {"- ", "close"}, [HAPPENED] = {"* ", "event"}, [UNREAD] = {"? ", "unknown"}};
+    [OUT] = {"->", "out"},        [IN] = {"<-", "in"},         [OPENED] = {"+ ", "open"},
+    [CLOSED] = {"- ", "close"},   [JOINED] = {"* ", "join"},   [LEFT] = {"* ", "leave"},
+    [HAPPENED] = {"* ", "event"}, [UNREAD] = {"? ", "unknown"}};
 
 /* An event, read. */
 struct sight {
@@ -72,7 +73,10 @@ static void read_text(struct buf *to, const struct flat_member *m)
 static void read_happening(struct sight *s, const struct flat_member *m)
 {
     read_text(&s->event, m);
-    s->direction = strcmp(m->text, "open") == 0 ? OPENED : strcmp(m->text, "close") == 0 ? CLOSED : HAPPENED;
+    s->direction = HAPPENED;
+    for (enum direction d = OPENED; d <= LEFT; d++)
+        if (strcmp(m->text, directions[d].name) == 0)
+            s->direction = d;
 }
 
 static void read_member(void *arg, const struct flat_member *m)
@@ -108,14 +112,20 @@ static void read_pushed(struct sight *s, const struct wspush_event *e)
     buf_add(&s->payload, e->payload, s->binary && e->len > HEX_BYTES ? HEX_BYTES : e->len);
 }
 
+/* An event is about a client, or about a user; of one that we don't know, nobody knows. */
+static bool is_about_somebody(const struct sight *s)
+{
+    bool user = s->direction == JOINED || s->direction == LEFT;
+    return s->direction == HAPPENED || (user ? s->user.len : s->client.len);
+}
+
 static void read_event(struct sight *s, const struct wspush_event *e)
 {
     const char *colon = strchr(e->name, ':');
     *s = (struct sight){.direction = IN, .channel = colon ? colon + 1 : e->name, .time = clock_wall_ms()};
     if (e->name[0] != '@') {
         read_pushed(s, e);
-    } else if (!flat_read(e->payload, e->len, read_member, s) ||
-               (s->client.len == 0 && s->direction != HAPPENED)) {
+    } else if (!flat_read(e->payload, e->len, read_member, s) || !is_about_somebody(s)) {
         s->direction = UNREAD;
         s->binary = false;
         buf_clear(&s->payload);
@@ -166,42 +176,69 @@ static void add_hex(struct parts *parts, const struct sight *s)
 
 static void add_payload(struct parts *parts, const struct sight *s)
 {
-    if (s->direction == OPENED)
-        return;
-    if (s->direction == CLOSED) {
-        char code[32];
-        snprintf(code, sizeof code, " %lld", (long long)s->code);
-        add_text(parts, PRINT_PLAIN, code);
-        return;
-    }
-    add_text(parts, PRINT_PLAIN, s->direction == HAPPENED ? " " : ": ");
-    if (s->direction == HAPPENED)
-        add_buf(parts, PRINT_PLAIN, &s->event);
-    else if (s->binary)
+    add_text(parts, PRINT_PLAIN, ": ");
+    if (s->binary)
         add_hex(parts, s);
     else
         add_buf(parts, PRINT_PLAIN, &s->payload);
 }
 
-static void collect(struct parts *parts, struct sight *s)
+static void add_code(struct parts *parts, const struct sight *s)
 {
-    struct buf head = {0};
+    char code[32];
+    snprintf(code, sizeof code, " %lld", (long long)s->code);
+    add_text(parts, PRINT_PLAIN, code);
+}
+
+static void add_client(struct parts *parts, const struct sight *s)
+{
     struct buf user = {0};
-    char clock[16];
-    buf_addf(&head, "%s %s ", print_clock(clock, s->time), directions[s->direction].mark);
-    add_text(parts, PRINT_DIM, buf_str(&head));
-    add_text(parts, PRINT_BOLD, s->channel);
     if (s->client.len) {
         add_text(parts, PRINT_PLAIN, " ");
         add_buf(parts, PRINT_NAME, &s->client);
     }
     if (s->user.len) {
-        buf_addf(&user, " (%s)", buf_str(&s->user));
+        buf_adds(&user, " (");
+        buf_add(&user, s->user.data, s->user.len);
+        buf_addc(&user, ')');
         add_buf(parts, PRINT_PLAIN, &user);
     }
-    add_payload(parts, s);
-    buf_fini(&head);
     buf_fini(&user);
+}
+
+static void add_user(struct parts *parts, const struct sight *s)
+{
+    add_text(parts, PRINT_PLAIN, " ");
+    add_buf(parts, PRINT_NAME, &s->user);
+}
+
+/* Who, and what of it. */
+static void add_what(struct parts *parts, const struct sight *s)
+{
+    bool user = s->direction == JOINED || s->direction == LEFT;
+    (user ? add_user : add_client)(parts, s);
+    switch (s->direction) {
+    case OPENED: break;
+    case CLOSED: add_code(parts, s); break;
+    case JOINED: add_text(parts, PRINT_PLAIN, " joined"); break;
+    case LEFT: add_text(parts, PRINT_PLAIN, " left"); break;
+    case HAPPENED:
+        add_text(parts, PRINT_PLAIN, " ");
+        add_buf(parts, PRINT_PLAIN, &s->event);
+        break;
+    default: add_payload(parts, s);
+    }
+}
+
+static void collect(struct parts *parts, struct sight *s)
+{
+    struct buf head = {0};
+    char clock[16];
+    buf_addf(&head, "%s %s ", print_clock(clock, s->time), directions[s->direction].mark);
+    add_text(parts, PRINT_DIM, buf_str(&head));
+    add_text(parts, PRINT_BOLD, s->channel);
+    add_what(parts, s);
+    buf_fini(&head);
 }
 
 static size_t width_of_stdout(void)

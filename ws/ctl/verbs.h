@@ -11,6 +11,7 @@ extern const struct ctl_verb verb_count;
 extern const struct ctl_verb verb_has;
 extern const struct ctl_verb verb_close;
 extern const struct ctl_verb verb_list;
+extern const struct ctl_verb verb_presence;
 extern const struct ctl_verb verb_refused;
 extern const struct ctl_verb verb_console;
 extern const struct ctl_verb verb_each;

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/tally.h"
+#include "push/notice.h"
 #include "push/shard.h"
 #include "wire/deflate_offer.h"
 #include "wire/sse.h"
@@ -261,17 +262,37 @@ static bool is_final(unsigned code)
            (code >= 3500 && code <= 3999) || code >= 4500;
 }
 
-/* An event stream ends where the connection does; one that is closed for good says so. */
-static void end_stream(struct conn *c, unsigned code)
+/* The close frame's reason. */
+static void copy_reason(const struct msg *close_frame, char out[WEBSOCKET_CONTROL_MAX + 1])
+{
+    size_t len = close_frame->len > 2 ? close_frame->len - 2 : 0;
+    memcpy(out, close_frame->payload + close_frame->len - len, len);
+    out[len] = '\0';
+}
+
+/* What a stream says when it is closed for good: why, for scripts, and what the browser is to come back with.
+ */
+static void say_closed(struct conn *c, unsigned code, const struct msg *close_frame)
+{
+    char reason[WEBSOCKET_CONTROL_MAX + 1];
+    struct buf text = {0};
+    copy_reason(close_frame, reason);
+    struct msg *why = notice_close(code, reason);
+    if (why)
+        conn_push(c, why);
+    msg_unref(why);
+    sse_add_end(&text);
+    conn_push_control(c, buf_failed(&text) ? NULL : msg_new_raw(text.data, text.len));
+    buf_fini(&text);
+}
+
+/* An event stream ends where the connection does. */
+static void end_stream(struct conn *c, unsigned code, const struct msg *close_frame)
 {
     c->close_code = (uint16_t)code;
     c->close_received = true; /* there is no handshake to wait for */
-    if (is_final(code)) {
-        struct buf text = {0};
-        sse_add_end(&text);
-        conn_push_control(c, buf_failed(&text) ? NULL : msg_new_raw(text.data, text.len));
-        buf_fini(&text);
-    }
+    if (is_final(code))
+        say_closed(c, code, close_frame);
     conn_end(c);
 }
 
@@ -283,7 +304,7 @@ void conn_close(struct conn *c, unsigned code, struct msg *close_frame)
     if (c->state != CONN_OPEN || c->io.reaping) /* that was too much for it */
         return;
     if (c->transport == TRANSPORT_SSE) {
-        end_stream(c, code);
+        end_stream(c, code, close_frame);
         return;
     }
     c->state = CONN_CLOSING;
@@ -379,7 +400,7 @@ static void fill_channels(const struct conn *c, struct client_row *row)
 {
     uint32_t own = c->channel != NO_CHANNEL;
     uint32_t others = c->more ? c->more->count : 0;
-    row->channels = malloc((own + others + 1) * sizeof *row->channels);
+    row->channels = malloc((own + others + 1) * sizeof(struct shared_name *));
     if (!row->channels)
         return;
     if (own)

@@ -65,13 +65,11 @@ static void subscribe(struct conn *c, const struct v1_channel *asked)
     }
     if (asked->since.data && msg_id_parse(asked->since.data, asked->since.len, &since) < 0)
         since = (struct msg_id){0};
-    struct joining *joining = calloc(1, sizeof *joining);
+    struct joining *joining = joining_new(TRANSPORT_V1, name->data, name->len, NULL);
     if (!joining) {
         conn_drop(c, 1011);
         return;
     }
-    joining->channel = shared_name_new(name->data, name->len);
-    joining->transport = TRANSPORT_V1;
     joining->has_since = asked->since.data != NULL;
     joining->since = since;
     shard_post(c->shard, (struct mail){.kind = MAIL_SUBSCRIBE, .number = c->client, .ptr = joining});

@@ -215,17 +215,15 @@ static int ask_hub(struct conn *c, struct http_request *r, const char *channel, 
     c->client = atomic_fetch_add(&c->shard->world->last_client, 1) + 1;
     h->answer = make_answer(c, r);
     h->channel = shared_name_new(channel, len);
-    struct joining *joining = calloc(1, sizeof *joining);
+    struct joining *joining = joining_new((enum transport)c->transport, channel, len,
+                                          r->user.len ? shared_name_new(r->user.data, r->user.len) : NULL);
     if (!h->answer || !joining || !take_up_v1(c)) {
-        free(joining);
+        joining_free(joining);
         conn_drop(c, 1011);
         return 0;
     }
-    *joining = (struct joining){.channel = shared_name_ref(h->channel),
-                                .user = r->user.len ? shared_name_new(r->user.data, r->user.len) : NULL,
-                                .transport = (enum transport)c->transport,
-                                .has_since = position.data != NULL,
-                                .since = since};
+    joining->has_since = position.data != NULL;
+    joining->since = since;
     c->state = CONN_REGISTERING;
     shard_post(
         c->shard,

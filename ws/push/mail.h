@@ -71,6 +71,21 @@ struct joining {
     struct msg_id since; /* the position that it names; gen 0: what it names is none */
 };
 
+/* With a copy of the name, and a hold on the user's; NULL when there is no memory. */
+static inline struct joining *joining_new(enum transport transport, const char *channel, size_t len,
+                                          struct shared_name *take_user)
+{
+    struct joining *j = calloc(1, sizeof *j);
+    if (!j) {
+        shared_name_unref(take_user);
+        return NULL;
+    }
+    j->channel = shared_name_new(channel, len);
+    j->user = take_user;
+    j->transport = transport;
+    return j;
+}
+
 static inline void joining_free(struct joining *j)
 {
     if (!j)

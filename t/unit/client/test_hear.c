@@ -272,11 +272,16 @@ END_TEST
 
 START_TEST(rows)
 {
-    static const struct step script[] = {READS,
-                                         SAYS("*2\r\n*6\r\n$6\r\nclient\r\n$2\r\nc1\r\n$8\r\nchannels\r\n*"
-                                              "2\r\n$1\r\na\r\n$1\r\nb\r\n$5\r\nsince\r\n:7\r\n"
-                                              "*4\r\n$6\r\nclient\r\n$2\r\nc2\r\n$4\r\nuser\r\n$-1\r\n"),
-                                         READS, SAYS("*0\r\n"), DONE};
+    static const struct step script[] = {
+        READS,
+        SAYS("*2\r\n*6\r\n$6\r\nclient\r\n$2\r\nc1\r\n$8\r\nchannels\r\n*"
+             "2\r\n$1\r\na\r\n$1\r\nb\r\n$5\r\nsince\r\n:7\r\n"
+             "*4\r\n$6\r\nclient\r\n$2\r\nc2\r\n$4\r\nuser\r\n$-1\r\n"),
+        READS,
+        SAYS("*0\r\n"),
+        READS,
+        SAYS("*1\r\n*4\r\n$4\r\nuser\r\n$3\r\nbob\r\n$7\r\nclients\r\n*1\r\n$2\r\nc9\r\n"),
+        DONE};
     size_t count = 99;
     const char *name = NULL;
     struct wspush_value v;
@@ -302,7 +307,11 @@ START_TEST(rows)
     ck_assert_int_eq(wspush_list(h, NULL, &count), WSPUSH_OK);
     ck_assert_uint_eq(count, 0);
     ck_assert(!wspush_row_field(h, 0, 0, &name, &v));
-    end("[WS.LIST|t][WS.LIST]");
+    ck_assert_int_eq(wspush_presence(h, "t", &count), WSPUSH_OK);
+    ck_assert_uint_eq(count, 1);
+    ck_assert(wspush_row_get(h, 0, "clients", &v) && wspush_item(&v, 0, &item));
+    ck_assert_str_eq(item.text, "c9");
+    end("[WS.LIST|t][WS.LIST][WS.PRESENCE|t]");
 }
 END_TEST
 
