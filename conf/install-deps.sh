@@ -7,7 +7,7 @@ packages() {
     case $1 in
     build) echo gcc make libc6-dev pkg-config libfcgi-dev libwslay-dev zlib1g-dev nettle-dev libhiredis-dev libconfuse-dev libjansson-dev uthash-dev libsystemd-dev libedit-dev ;;
     run) echo nginx ;;
-    check) echo nginx check libsubunit-dev ;;
+    check) echo nginx check libsubunit-dev curl ;;
     memcheck) echo valgrind ;;
     interop) echo nodejs npm redis-tools python3 python3-websockets python3-autobahn python3-redis php-cli php-redis libwebsockets-dev chromium ;;
     chaos) echo python3 python3-websockets ;;

@@ -129,11 +129,15 @@ class Scene:
 
 
 async def end_tasks(tasks):
+    """Python 3.11's wait_for() may take a cancellation for itself: they are cancelled until they end."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=1)
     for task in tasks:
-        task.cancel()
-    for result in await asyncio.gather(*tasks, return_exceptions=True):
-        if isinstance(result, Exception):
-            raise result
+        if not task.cancelled() and task.exception():
+            raise task.exception()
 
 
 def report(scene):
@@ -156,6 +160,7 @@ def main():
     if len(sys.argv) != 2:
         print(__doc__, file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     scene = Scene(sys.argv[1])
     print(f"chaos: seed {scene.seed}, {len(scene.clients)} clients, {scene.rate} messages/s, {scene.seconds} s, "
           f"{scene.threads} threads", flush=True)
