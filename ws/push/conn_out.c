@@ -94,7 +94,8 @@ static bool is_over(const struct conn *c)
     return c->state != CONN_OPEN || c->io.reaping;
 }
 
-/* What it missed comes as it has room: half of what may be queued, and never so much that it would be slow. */
+/* What it missed comes as it has room: half of what may be queued, and never so much that it would be slow.
+ */
 static void ask_for_more(struct conn *c)
 {
     const struct channel_config *config = c->config;
@@ -191,6 +192,7 @@ static void close_slow(struct conn *c)
 /* What a cut takes out of a queue: of each channel the newest that is lost. */
 struct cut {
     struct conn *conn;
+    uint32_t gap;      /* so many messages stand before it */
     struct buf losses; /* struct loss */
 };
 
@@ -219,7 +221,8 @@ static void on_cut(void *arg, const struct msg *m, bool written)
         note_loss(cut, m);
 }
 
-/* Before what is left in the queue stands what is missing in it. False when there is no memory. */
+/* Where the messages were stands what is missing: behind what was told of an earlier gap. False when there is
+ * no memory. */
 static bool tell_losses(struct cut *cut)
 {
     struct conn *c = cut->conn;
@@ -228,7 +231,7 @@ static bool tell_losses(struct cut *cut)
     for (size_t i = 0; i < cut->losses.len / sizeof *losses; i++) {
         struct msg *m = notice_reset(losses[i].channel, "slow", losses[i].id);
         struct msg *form = m ? form_for(c, m) : NULL;
-        told = told && form && outq_push_first(&c->out, form) == 0;
+        told = told && form && outq_insert(&c->out, cut->gap++, form) == 0;
         if (told)
             shard_count_out(c->shard, (int64_t)msg_frame_len(form));
         msg_unref(m);
@@ -243,7 +246,8 @@ static bool cut_queue(struct conn *c, size_t bytes, size_t messages)
     size_t before = c->out.bytes;
     struct cut cut = {.conn = c};
     c->too_slow = true; /* for what now leaves the queue */
-    stats_add(&c->shard->stats, STAT_slow_dropped, outq_drop_oldest(&c->out, bytes, messages, on_cut, &cut));
+    stats_add(&c->shard->stats, STAT_slow_dropped,
+              outq_drop_oldest(&c->out, bytes, messages, &cut.gap, on_cut, &cut));
     c->too_slow = false;
     c->slow_since = 0;
     shard_count_out(c->shard, (int64_t)c->out.bytes - (int64_t)before);
@@ -317,9 +321,12 @@ void conn_push(struct conn *c, struct msg *m)
 void conn_replay(struct conn *c, const struct replay *replay)
 {
     for (size_t i = 0; i < replay->count && !is_over(c); i++) {
-        struct msg *form = has_expired(c, replay->msgs[i]) ? NULL : form_for(c, replay->msgs[i]);
+        struct msg *m = replay->msgs[i];
+        struct msg *form = has_expired(c, m) ? NULL : form_for(c, m);
         if (form)
-            queue_form(c, replay->msgs[i], form);
+            queue_form(c, m, form);
+        else if (!has_expired(c, m)) /* nothing is to be missing in silence */
+            conn_drop(c, 1011);
     }
 }
 

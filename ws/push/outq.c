@@ -108,9 +108,8 @@ void outq_drop_unstarted(struct outq *q, outq_left left, void *arg)
         release_ring(q);
 }
 
-int outq_push_first(struct outq *q, struct msg *m)
+int outq_insert(struct outq *q, uint32_t at, struct msg *m)
 {
-    uint32_t at = q->offset ? 1 : 0;
     if (outq_push(q, m) < 0)
         return -1;
     for (uint32_t i = q->count - 1; i > at; i--)
@@ -124,11 +123,13 @@ static bool is_data(const struct msg *m)
     return (m->opcode == WEBSOCKET_TEXT || m->opcode == WEBSOCKET_BINARY) && !m->notice;
 }
 
-size_t outq_drop_oldest(struct outq *q, size_t bytes, size_t messages, outq_left left, void *arg)
+size_t outq_drop_oldest(struct outq *q, size_t bytes, size_t messages, uint32_t *gap, outq_left left,
+                        void *arg)
 {
     uint32_t kept = 0;
     uint32_t count = q->count;
     size_t dropped = 0;
+    *gap = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct msg *m = *slot(q, i);
         bool begun = i == 0 && q->offset;
@@ -137,7 +138,8 @@ size_t outq_drop_oldest(struct outq *q, size_t bytes, size_t messages, outq_left
             continue;
         }
         q->bytes -= msg_frame_len(m);
-        dropped++;
+        if (dropped++ == 0)
+            *gap = kept;
         if (left)
             left(arg, m, false);
         msg_unref(m);

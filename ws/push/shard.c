@@ -301,10 +301,12 @@ static void settle_batches(struct shard *s, const struct mail *mail)
     case SCOPE_CROWD:
         for (uint32_t i = 0; s->batch_count && i < mail->crowd->count; i++) {
             const struct crowd_member *m = &mail->crowd->members[i];
-            if (m->conn.fd < 0)
+            if (m->conn.fd < 0) {
+                batch_settle_mixed(s, m->channel);
                 batch_settle(s, m->channel);
-            else
+            } else {
                 settle_for_client(s, m->conn);
+            }
         }
     }
 }

@@ -246,15 +246,18 @@ static void push_frame(struct websocket *ws, uint64_t number, enum websocket_opc
 START_TEST(the_oldest_are_dropped)
 {
     struct websocket *ws = websocket_new();
+    uint32_t gap = 99;
     for (uint64_t i = 1; i <= 20; i++)
         push_frame(ws, i, i == 5 ? WEBSOCKET_PING : WEBSOCKET_TEXT);
     q.offset = 3; /* of the first, three bytes are written */
     q.bytes -= 3;
-    ck_assert_uint_eq(outq_drop_oldest(&q, 1000, 20, left, &told), 0);
-    ck_assert_uint_eq(outq_drop_oldest(&q, 100, 20, left, &told), 10);
+    ck_assert_uint_eq(outq_drop_oldest(&q, 1000, 20, &gap, left, &told), 0);
+    ck_assert_uint_eq(outq_drop_oldest(&q, 100, 20, &gap, left, &told), 10);
     ck_assert_uint_eq(q.bytes, 97);
     ck_assert_uint_eq(told.dropped, 10);
-    ck_assert_uint_eq(outq_drop_oldest(&q, 1000, 7, left, &told), 3);
+    ck_assert_uint_eq(gap, 1); /* behind the one that was begun */
+    ck_assert_uint_eq(outq_drop_oldest(&q, 1000, 7, &gap, left, &told), 3);
+    ck_assert_uint_eq(gap, 2); /* behind the ping too */
     ck_assert_uint_eq(q.count, 7);
     struct buf got = {0};
     told.in_order = true;
@@ -263,10 +266,40 @@ START_TEST(the_oldest_are_dropped)
     ck_assert_uint_eq(told.written, 7); /* 1, the ping, and the newest five */
     ck_assert_uint_eq(told.last, 20);
     push_frame(ws, 21, WEBSOCKET_TEXT);
-    ck_assert_uint_eq(outq_drop_oldest(&q, 0, 0, left, &told), 1);
+    ck_assert_uint_eq(outq_drop_oldest(&q, 0, 0, &gap, left, &told), 1);
     ck_assert(outq_empty(&q) && q.cap == OUTQ_INLINE && q.bytes == 0);
     buf_fini(&got);
     websocket_free(ws);
+}
+END_TEST
+
+/* A bit for each place where it is. */
+struct places {
+    const struct msg *m;
+    uint32_t at;
+    uint32_t where;
+};
+
+static void note_place(void *arg, const struct msg *m)
+{
+    struct places *places = arg;
+    places->where |= (uint32_t)(m == places->m) << places->at++;
+}
+
+START_TEST(put_between)
+{
+    struct msg *m = msg_new_raw("abc", 3);
+    for (uint32_t i = 0; i < 5; i++)
+        push(i + 1, 10, NULL);
+    ck_assert_int_eq(outq_insert(&q, 2, m), 0);
+    ck_assert_int_eq(outq_insert(&q, 6, m), 0);
+    ck_assert_uint_eq(q.bytes, 56);
+    ck_assert_uint_eq(q.count, 7);
+    struct places places = {.m = m};
+    outq_each(&q, note_place, &places);
+    ck_assert_uint_eq(places.where, 1u << 2 | 1u << 6);
+    outq_drop_unstarted(&q, left, &told);
+    msg_unref(m);
 }
 END_TEST
 
@@ -369,6 +402,7 @@ int main(void)
     tcase_add_test(tc, empty_it_owns_nothing);
     tcase_add_test(tc, two_messages_need_no_ring);
     tcase_add_test(tc, a_started_one_is_kept);
+    tcase_add_test(tc, put_between);
     tcase_add_test(tc, nothing_started_nothing_kept);
     tcase_add_test(tc, what_is_dropped_is_told);
     tcase_add_test(tc, a_gone_peer);
