@@ -505,6 +505,35 @@ static void read_a_bit(struct client *c)
         buf_add(&c->got, bytes, (size_t)n);
 }
 
+/* One of two on a channel comes to another in the middle of a turn: from then on it gets both in order. */
+START_TEST(two_channels_in_one_turn)
+{
+    struct client one = come_to_test(TRANSPORT_V1);
+    struct client two = come_to_test(TRANSPORT_V1);
+    struct client three = come(TRANSPORT_V1, "news", 7, SEAT_LIVE);
+    publish(CHANNEL, numbered("test", 1, "a"));
+    subscribe(&one, "news", 7, SEAT_LIVE);
+    publish(7, numbered("news", 1, "b"));
+    publish(CHANNEL, numbered("test", 2, "c"));
+    publish(7, numbered("news", 2, "d"));
+    turn();
+    expect_text(&one, "test", 1, "a");
+    expect_text(&two, "test", 1, "a");
+    expect_text(&one, "news", 1, "b");
+    expect_text(&three, "news", 1, "b");
+    expect_text(&one, "test", 2, "c");
+    expect_text(&two, "test", 2, "c");
+    expect_text(&one, "news", 2, "d");
+    expect_text(&three, "news", 2, "d");
+    expect_all_of_it(&one);
+    expect_all_of_it(&two);
+    expect_all_of_it(&three);
+    go(&one);
+    go(&two);
+    go(&three);
+}
+END_TEST
+
 /* Each transport, from those who read at once to those who are always behind: written in parts, by batches
  * and by queues, the bytes are those of single messages. */
 START_TEST(byte_for_byte)
@@ -735,6 +764,7 @@ int main(void)
     tcase_add_test(tc, what_expired_leaves_the_queue);
     tcase_add_test(tc, gaps_are_told_where_they_are);
     tcase_add_test(tc, a_raw_client_is_told_of_no_gap);
+    tcase_add_test(tc, two_channels_in_one_turn);
     tcase_add_test(tc, byte_for_byte);
     tcase_add_test(tc, in_any_order);
     suite_add_tcase(suite, tc);
