@@ -186,6 +186,240 @@ START_TEST(ids_are_read)
 }
 END_TEST
 
+/* ---- other forms ---- */
+
+static struct msg *placed(enum websocket_opcode opcode, enum wish wish, const char *payload, size_t len)
+{
+    struct msg *m = msg_new_wished(ws, opcode, wish, payload, len);
+    struct shared_name *name = shared_name_new("a\"b", 3);
+    msg_set_place(m, name, (struct msg_id){7, 12}, 1000);
+    shared_name_unref(name);
+    return m;
+}
+
+static void expect_envelope(struct msg *m, const char *text)
+{
+    const struct msg *form = msg_envelope(m, ws);
+    uint8_t header[WEBSOCKET_HEADER_MAX];
+    size_t header_len = websocket_header(ws, WEBSOCKET_TEXT, false, strlen(text), header);
+    ck_assert_ptr_eq(msg_envelope(m, ws), form); /* made once */
+    ck_assert_int_eq(form->opcode, WEBSOCKET_TEXT);
+    ck_assert_msg(form->len == strlen(text) && memcmp(form->payload, text, form->len) == 0, "'%.*s'",
+                  (int)form->len, form->payload);
+    ck_assert_uint_eq(msg_frame_len(form), header_len + form->len);
+    ck_assert_mem_eq(msg_frame(form), header, header_len);
+}
+
+static void expect_event(struct msg *m, const char *text)
+{
+    const struct msg *form = msg_event(m);
+    ck_assert_ptr_eq(msg_event(m), form);
+    ck_assert_msg(form->len == strlen(text) && memcmp(form->payload, text, form->len) == 0, "'%.*s'",
+                  (int)form->len, form->payload);
+    ck_assert_uint_eq(msg_frame_len(form), form->len); /* as it is */
+    ck_assert_int_eq(form->opcode, m->opcode);
+}
+
+START_TEST(forms_of_a_message)
+{
+    struct msg *text = placed(WEBSOCKET_TEXT, WISH_NOTHING, "1\n\"2\"", 5);
+    struct msg *binary = placed(WEBSOCKET_BINARY, WISH_NOTHING, "\0\xff", 2);
+    struct msg *nowhere = msg_new(ws, WEBSOCKET_TEXT, "x", 1);
+    expect_envelope(text, "{\"ch\":\"a\\\"b\",\"id\":\"7-12\",\"data\":\"1\\n\\\"2\\\"\"}");
+    expect_envelope(binary, "{\"ch\":\"a\\\"b\",\"id\":\"7-12\",\"b64\":\"AP8=\"}");
+    expect_envelope(nowhere, "{\"data\":\"x\"}");
+    expect_event(text, "id: 7-12\ndata: 1\ndata: \"2\"\n\n");
+    expect_event(binary, "id: 7-12\nevent: binary\ndata: AP8=\n\n");
+    expect_event(nowhere, "data: x\n\n");
+    ck_assert_ptr_eq(msg_form(text, ws, TRANSPORT_RAW), text);
+    ck_assert_ptr_eq(msg_form(text, ws, TRANSPORT_V1), msg_envelope(text, ws));
+    ck_assert_ptr_eq(msg_form(text, ws, TRANSPORT_SSE), msg_event(text));
+    msg_unref(text);
+    msg_unref(binary);
+    msg_unref(nowhere);
+}
+END_TEST
+
+/* What is asked of a message is asked of each form of it: whom it is reported to, until when it is good. */
+START_TEST(forms_inherit)
+{
+    static const enum wish wishes[] = {WISH_NOTHING, WISH_HANDED, WISH_PONGED, WISH_ACKED};
+    for (size_t i = 0; i < sizeof wishes / sizeof *wishes; i++) {
+        struct msg *m = placed(WEBSOCKET_TEXT, wishes[i], "x", 1);
+        msg_set_receipt(m, 77);
+        m->expires = 5000;
+        expect_event(m, "id: 7-12\ndata: x\n\n");
+        const struct msg *forms[] = {msg_envelope(m, ws), msg_event(m)};
+        for (int k = 0; k < 2; k++) {
+            const struct msg *form = forms[k];
+            ck_assert(form->receipt == 77 && form->wish == wishes[i] && form->expires == 5000);
+            ck_assert(form->channel == m->channel && form->id.gen == 7 && form->id.seq == 12);
+        }
+        bool asks = wishes[i] == WISH_ACKED;
+        ck_assert(asks == (memmem(forms[0]->payload, forms[0]->len, "\"ack\":77", 8) != NULL));
+        /* the ping goes behind the envelope; a stream has none */
+        ck_assert_uint_eq(forms[0]->ping_len, wishes[i] == WISH_PONGED ? 10 : 0);
+        ck_assert(!forms[0]->ping_len ||
+                  memcmp(forms[0]->payload + forms[0]->len, "\x89\x08\0\0\0\0\0\0\0\x4d", 10) == 0);
+        ck_assert_uint_eq(forms[1]->ping_len, 0);
+        msg_unref(m);
+    }
+}
+END_TEST
+
+START_TEST(forms_of_notices)
+{
+    struct msg *join = msg_new_notice(NOTICE_JOIN, "{\"a\":1}", 7);
+    struct msg *sub = msg_new_notice(NOTICE_SUB, "{\"a\":1}", 7);
+    struct msg *hello = msg_new_notice(NOTICE_HELLO, "{\"a\":1}", 7);
+    expect_envelope(join, "{\"join\":{\"a\":1}}");
+    expect_event(join, "event: join\ndata: {\"a\":1}\n\n");
+    expect_envelope(sub, "{\"sub\":{\"a\":1}}");
+    expect_event(sub, "");
+    expect_envelope(hello, "{\"hello\":{\"a\":1}}");
+    expect_event(hello, "");
+    msg_unref(sub);
+    sub = msg_new_notice(NOTICE_SUB, "{\"a\":1}", 7);
+    sub->id = (struct msg_id){7, 3};
+    const struct msg *form = msg_event(sub);
+    ck_assert(form->len >= 8 && memcmp(form->payload, "id: 7-3\n", 8) == 0); /* an id and no event */
+    ck_assert_ptr_null(memmem(form->payload, form->len, "data", 4));
+    ck_assert_int_eq(msg_envelope(join, ws)->notice, NOTICE_JOIN); /* it is no message that may be dropped */
+    ck_assert_int_eq(msg_event(join)->notice, NOTICE_JOIN);
+    msg_unref(join);
+    msg_unref(sub);
+    msg_unref(hello);
+}
+END_TEST
+
+START_TEST(an_envelope_is_compressed)
+{
+    char text[1000];
+    memset(text, 'm', sizeof text);
+    struct msg *m = placed(WEBSOCKET_TEXT, WISH_NOTHING, text, sizeof text);
+    struct msg *envelope = msg_envelope(m, ws);
+    struct msg *compressed = msg_compressed(envelope, ws, 6);
+    ck_assert(compressed != envelope && compressed->deflated && compressed->len < 100);
+    ck_assert_uint_eq(msg_frame(compressed)[0], 0xc1); /* RSV1, text */
+    ck_assert_ptr_ne(compressed, msg_compressed(m, ws, 6));
+    ck_assert(compressed->id.seq == 12 && compressed->channel == m->channel);
+    msg_unref(m);
+}
+END_TEST
+
+/* All forms of a message that a history keeps, those of its envelope too, as long as it is kept. */
+START_TEST(all_forms_are_counted)
+{
+    char text[1000];
+    memset(text, 'm', sizeof text);
+    struct msg *m = placed(WEBSOCKET_TEXT, WISH_NOTHING, text, sizeof text);
+    msg_set_kept(m, true);
+    size_t bytes = msg_weight(msg_envelope(m, ws));
+    ck_assert_uint_eq(msg_kept_forms(), bytes);
+    bytes += msg_weight(msg_event(m));
+    ck_assert_uint_eq(msg_kept_forms(), bytes);
+    bytes += msg_weight(msg_compressed(msg_envelope(m, ws), ws, 6));
+    ck_assert_uint_eq(msg_kept_forms(), bytes);
+    msg_ref(m);
+    msg_set_kept(m, false);
+    ck_assert_uint_eq(msg_kept_forms(), 0);
+    msg_compressed(m, ws, 6); /* too late to count */
+    ck_assert_uint_eq(msg_kept_forms(), 0);
+    msg_unref(m);
+    msg_unref(m);
+    /* and one that ends while it is kept */
+    m = placed(WEBSOCKET_TEXT, WISH_NOTHING, text, sizeof text);
+    msg_set_kept(m, true);
+    msg_compressed(msg_envelope(m, ws), ws, 6);
+    msg_event(m);
+    msg_unref(m);
+    ck_assert_uint_eq(msg_kept_forms(), 0);
+}
+END_TEST
+
+/* ---- threads ---- */
+
+enum { MAKERS = 2, ROUNDS = 300 };
+
+static struct maker {
+    struct msg *m;
+    pthread_barrier_t *begin;
+    const struct msg *envelope;
+    const struct msg *event;
+    const struct msg *compressed;
+} makers[MAKERS];
+
+static void *make_all_forms(void *arg)
+{
+    struct maker *maker = arg;
+    struct websocket *own = websocket_new();
+    pthread_barrier_wait(maker->begin);
+    struct msg *envelope = msg_envelope(maker->m, own);
+    maker->envelope = envelope;
+    maker->event = msg_event(maker->m);
+    maker->compressed = msg_compressed(envelope, own, 1);
+    msg_unref(maker->m);
+    websocket_free(own);
+    return NULL;
+}
+
+/* Two shards need a message's forms at the same time: both have the same ones, and they count once. */
+START_TEST(forms_are_made_once)
+{
+    char text[500];
+    pthread_barrier_t begin;
+    memset(text, 'm', sizeof text);
+    pthread_barrier_init(&begin, NULL, MAKERS);
+    for (int i = 0; i < ROUNDS; i++) {
+        pthread_t threads[MAKERS];
+        struct msg *m = placed(WEBSOCKET_TEXT, WISH_NOTHING, text, sizeof text);
+        msg_set_kept(m, true);
+        for (int k = 0; k < MAKERS; k++) {
+            msg_ref(m);
+            makers[k] = (struct maker){.m = m, .begin = &begin};
+            pthread_create(&threads[k], NULL, make_all_forms, &makers[k]);
+        }
+        for (int k = 0; k < MAKERS; k++)
+            pthread_join(threads[k], NULL);
+        ck_assert(makers[0].envelope == makers[1].envelope && makers[0].event == makers[1].event &&
+                  makers[0].compressed == makers[1].compressed);
+        ck_assert_uint_eq(msg_kept_forms(), msg_weight(makers[0].envelope) + msg_weight(makers[0].event) +
+                                                msg_weight(makers[0].compressed));
+        msg_set_kept(m, false);
+        ck_assert_uint_eq(msg_kept_forms(), 0);
+        msg_unref(m);
+    }
+    pthread_barrier_destroy(&begin);
+}
+END_TEST
+
+/* The same while it stops being kept. */
+START_TEST(no_count_of_any_form_is_left)
+{
+    char text[500];
+    pthread_barrier_t begin;
+    memset(text, 'm', sizeof text);
+    pthread_barrier_init(&begin, NULL, MAKERS + 1);
+    for (int i = 0; i < ROUNDS; i++) {
+        pthread_t threads[MAKERS];
+        struct msg *m = placed(WEBSOCKET_TEXT, WISH_NOTHING, text, sizeof text);
+        msg_set_kept(m, true);
+        for (int k = 0; k < MAKERS; k++) {
+            msg_ref(m);
+            makers[k] = (struct maker){.m = m, .begin = &begin};
+            pthread_create(&threads[k], NULL, make_all_forms, &makers[k]);
+        }
+        pthread_barrier_wait(&begin);
+        msg_set_kept(m, false);
+        msg_unref(m);
+        for (int k = 0; k < MAKERS; k++)
+            pthread_join(threads[k], NULL);
+        ck_assert_uint_eq(msg_kept_forms(), 0);
+    }
+    pthread_barrier_destroy(&begin);
+}
+END_TEST
+
 /* Two messages with a form each, of which one is kept. */
 START_TEST(forms_of_what_is_kept_are_counted)
 {
@@ -246,6 +480,13 @@ int main(void)
     tcase_add_test(tc, no_memory);
     tcase_add_test(tc, ids);
     tcase_add_test(tc, ids_are_read);
+    tcase_add_test(tc, forms_of_a_message);
+    tcase_add_test(tc, forms_inherit);
+    tcase_add_test(tc, forms_of_notices);
+    tcase_add_test(tc, an_envelope_is_compressed);
+    tcase_add_test(tc, all_forms_are_counted);
+    tcase_add_test(tc, forms_are_made_once);
+    tcase_add_test(tc, no_count_of_any_form_is_left);
     tcase_add_test(tc, forms_of_what_is_kept_are_counted);
     tcase_add_test(tc, no_count_is_left_by_threads);
     suite_add_tcase(s, tc);
