@@ -96,7 +96,8 @@ class V1(Client):
         if "id" in message:
             self.reader.message(message["ch"], message["id"], message["data"])
         elif "sub" in message:
-            self.reader.begins(message["sub"]["ch"], message["sub"]["id"])
+            if "from" in message["sub"]:  # else a reset comes
+                self.reader.begins(message["sub"]["ch"], message["sub"]["from"])
         elif "reset" in message:
             reset = message["reset"]
             self.reader.reset(reset["ch"], reset["why"], reset["id"])
@@ -139,12 +140,11 @@ class Sse(Client):
         text = "\n".join(data)
         if fields["event"] == "reset":
             self.reader.reset(self.own, json.loads(text)["why"], fields["id"])
-        elif fields["id"] and data:
+        elif fields["event"] == "hello":
+            if fields["id"]:
+                self.reader.begins(self.own, fields["id"])
+        elif fields["id"]:
             self.reader.message(self.own, fields["id"], text)
-        elif fields["id"] and fields["id"] != self.reader.positions.get(self.own):
-            if self.own in self.reader.positions:
-                self.oracle.fault("wrong", self.name, f"{self.own}: a new place, {fields['id']}, without a word")
-            self.reader.begins(self.own, fields["id"])
 
     async def once(self):
         since = self.reader.positions.get(self.own)

@@ -64,8 +64,10 @@ class Reader:
         self.positions = {}  # of channels: an id
 
     def begins(self, channel, position):
-        """It named no position, and its place is told."""
-        self.positions.setdefault(channel, position)
+        """From where it goes on, as it is told."""
+        at = self.positions.setdefault(channel, position)
+        if at != position:
+            self.oracle.fault("wrong", self.name, f"{channel}: it goes on from {position}, it was at {at}")
 
     def message(self, channel, position, text):
         oracle = self.oracle
