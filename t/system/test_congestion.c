@@ -10,6 +10,7 @@
 #include "figures.h"
 #include "resp.h"
 #include "site.h"
+#include "v1.h"
 #include "wsclient.h"
 
 enum { STUCK = 4 };
@@ -43,7 +44,8 @@ static void begin(void)
     site = site_start(
         &(struct site_options){.threads = 2,
                                .config = "out_total = 1m\nout_slow = 1m\nout_limit = 16m\n"
-                                         "close_timeout = 300ms\nchannel \"loud\" { inbound = publish }\n",
+                                         "close_timeout = 300ms\nchannel \"loud\" { inbound = publish "
+                                         "subscribe = any }\nchannel \"mute\" { inbound = off }\n",
                                .no_nginx = true,
                                .no_responder = true});
     control = operator_new();
@@ -154,6 +156,24 @@ START_TEST(a_publishing_browser_waits)
 }
 END_TEST
 
+/* Its own channel takes nothing: what counts is where it speaks. */
+START_TEST(a_publishing_client_of_v1_waits)
+{
+    begin();
+    struct wsclient *loud = v1_visit(site_ws(site), "/mute", NULL);
+    v1_say(loud, "{\"sub\":[\"loud\"]}");
+    v1_expect(loud, "{\"sub\":*}");
+    v1_say(loud, "{\"ch\":\"loud\",\"data\":\"first\"}"); /* it is read, and then no more */
+    v1_expect(loud, "{\"ch\":\"loud\",*\"first\"}");
+    v1_say(loud, "{\"ch\":\"loud\",\"data\":\"second\"}");
+    wsclient_expect_silence(loud, 300);
+    resp_expect(control, "WS.CLOSE stuck", "4");
+    v1_expect(loud, "{\"ch\":\"loud\",*\"second\"}");
+    wsclient_close(loud);
+    end();
+}
+END_TEST
+
 /* Written and gone: what cannot be slowed down is done. */
 START_TEST(a_publisher_that_goes_loses_nothing)
 {
@@ -178,6 +198,7 @@ int main(void)
     tcase_add_test(tc, who_lags_is_read);
     tcase_add_test(tc, publishers_wait_and_others_do_not);
     tcase_add_test(tc, a_publishing_browser_waits);
+    tcase_add_test(tc, a_publishing_client_of_v1_waits);
     tcase_add_test(tc, a_publisher_that_goes_loses_nothing);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

@@ -386,6 +386,14 @@ START_TEST(words_of_the_gone)
     resp_expect(control, "WS.READ @client:c1", "[\"c1\", \"test\", \"text\", \"on its own\", *");
     resp_expect(control, "WS.WAIT @client:c1", "[\"closed\"]");
     info_until(control, "channels", 0);
+    c = visit("/test"); /* nor is there anything left of its own channel, if it spoke on another alone */
+    ask(c, "{\"sub\":[\"news\"]}", "{\"sub\":*}");
+    v1_say(c, "{\"ch\":\"news\",\"data\":\"on news\"}");
+    v1_expect_nothing(c);
+    wsclient_close(c);
+    info_until(control, "connected_clients", 0);
+    resp_expect(control, "WS.READ news", "[\"c2\", \"news\", \"text\", \"on news\", *");
+    info_until(control, "channels", 0);
     end();
 }
 END_TEST
@@ -702,7 +710,12 @@ START_TEST(order_across_channels)
     ask(c, "{\"sub\":[\"b\"]}", "{\"sub\":*}");
     ask(d, "{\"sub\":[\"b\"]}", "{\"sub\":*}");
     for (int i = 0; i < MESSAGES; i++)
-        resp_send(control, "PUBLISH", i % 7 == 3 ? "@all" : i % 2 ? "a" : "b", text_of("%d", i), NULL);
+        resp_send(control, "PUBLISH",
+                  i % 7 == 3   ? "@all"
+                  : i % 5 == 2 ? "@match:a"
+                  : i % 2      ? "a"
+                               : "b",
+                  text_of("%d", i), NULL);
     for (int i = 0; i < MESSAGES; i++)
         resp_expect_next(control, "2");
     for (int i = 0; i < MESSAGES; i++) {

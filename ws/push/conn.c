@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/tally.h"
+#include "push/notice.h"
 #include "push/shard.h"
 #include "wire/deflate_offer.h"
 #include "wire/sse.h"
@@ -121,11 +122,24 @@ static void on_eof(struct conn *c)
     loop_want_flush(c->shard->loop, &c->io);
 }
 
+/* The rules by which it speaks, 1 << INBOUND_... A client of wspush.v1 may speak to any channel. */
+static unsigned rules_of(const struct conn *c)
+{
+    return c->transport == TRANSPORT_V1 && c->more ? c->more->heard : 1u << c->config->inbound;
+}
+
+/* What it said was taken. */
+static void forget_rules(struct conn *c)
+{
+    if (c->more)
+        c->more->heard = 0;
+}
+
 /* Whether the hub has yet to take what was said for inboxes. It soon will: for so long nobody is read whose
  * words go there, not even pongs. */
 static bool hub_is_laden(const struct conn *c)
 {
-    return c->config->inbound == INBOUND_INBOX &&
+    return rules_of(c) & 1u << INBOUND_INBOX &&
            atomic_load_explicit(&c->shard->world->hub_mail->cargo, memory_order_relaxed) > CARGO_MARK;
 }
 
@@ -134,12 +148,12 @@ static bool hub_is_laden(const struct conn *c)
 static bool would_pile_up(const struct conn *c)
 {
     struct world *world = c->shard->world;
-    switch (c->config->inbound) {
-    case INBOUND_ECHO: return c->out.bytes > c->config->out_slow / 2;
-    case INBOUND_PUBLISH: return atomic_load_explicit(&world->congested, memory_order_relaxed);
-    case INBOUND_INBOX: return world_hub_is_behind(world) || hub_is_laden(c);
-    default: return false;
-    }
+    unsigned rules = rules_of(c);
+    if (rules & 1u << INBOUND_ECHO && c->out.bytes > c->config->out_slow / 2)
+        return true;
+    if (rules & 1u << INBOUND_PUBLISH && atomic_load_explicit(&world->congested, memory_order_relaxed))
+        return true;
+    return rules & 1u << INBOUND_INBOX && (world_hub_is_behind(world) || hub_is_laden(c));
 }
 
 static bool may_resume(struct loop *loop, struct io *io)
@@ -149,6 +163,7 @@ static bool may_resume(struct loop *loop, struct io *io)
     if (c->state == CONN_OPEN && would_pile_up(c))
         return false;
     c->unread_since = 0;
+    forget_rules(c);
     conn_stood_still(c);
     return true;
 }
@@ -167,6 +182,8 @@ static void pause_if_needed(struct conn *c, bool has_spoken)
 {
     if (c->state == CONN_OPEN && has_spoken && would_pile_up(c))
         hold_back(c);
+    else if (!c->unread_since)
+        forget_rules(c);
 }
 
 /* How much of what has come belongs to the request. The rest stays where it is until the client is let in. */
@@ -245,17 +262,37 @@ static bool is_final(unsigned code)
            (code >= 3500 && code <= 3999) || code >= 4500;
 }
 
-/* An event stream ends where the connection does; one that is closed for good says so. */
-static void end_stream(struct conn *c, unsigned code)
+/* The close frame's reason. */
+static void copy_reason(const struct msg *close_frame, char out[WEBSOCKET_CONTROL_MAX + 1])
+{
+    size_t len = close_frame->len > 2 ? close_frame->len - 2 : 0;
+    memcpy(out, close_frame->payload + close_frame->len - len, len);
+    out[len] = '\0';
+}
+
+/* What a stream says when it is closed for good: why, for scripts, and what the browser is to come back with.
+ */
+static void say_closed(struct conn *c, unsigned code, const struct msg *close_frame)
+{
+    char reason[WEBSOCKET_CONTROL_MAX + 1];
+    struct buf text = {0};
+    copy_reason(close_frame, reason);
+    struct msg *why = notice_close(code, reason);
+    if (why)
+        conn_push(c, why);
+    msg_unref(why);
+    sse_add_end(&text);
+    conn_push_control(c, buf_failed(&text) ? NULL : msg_new_raw(text.data, text.len));
+    buf_fini(&text);
+}
+
+/* An event stream ends where the connection does. */
+static void end_stream(struct conn *c, unsigned code, const struct msg *close_frame)
 {
     c->close_code = (uint16_t)code;
     c->close_received = true; /* there is no handshake to wait for */
-    if (is_final(code)) {
-        struct buf text = {0};
-        sse_add_end(&text);
-        conn_push_control(c, buf_failed(&text) ? NULL : msg_new_raw(text.data, text.len));
-        buf_fini(&text);
-    }
+    if (is_final(code))
+        say_closed(c, code, close_frame);
     conn_end(c);
 }
 
@@ -267,7 +304,7 @@ void conn_close(struct conn *c, unsigned code, struct msg *close_frame)
     if (c->state != CONN_OPEN || c->io.reaping) /* that was too much for it */
         return;
     if (c->transport == TRANSPORT_SSE) {
-        end_stream(c, code);
+        end_stream(c, code, close_frame);
         return;
     }
     c->state = CONN_CLOSING;

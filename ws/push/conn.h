@@ -48,6 +48,7 @@ struct conn_channel {
 struct conn_more {
     /* the throttle */
     bool limited;
+    uint8_t heard; /* wspush.v1: the rules (1 << INBOUND_...) by which it spoke since all of it was taken */
     struct rate rate;
     int64_t quiet_until;  /* it is not read; 0: it is */
     int64_t behind_since; /* what it says has not been read up to the end since; 0: it has */

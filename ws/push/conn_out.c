@@ -2,6 +2,7 @@
  * What goes out to one client: its queue, the bounds of the queue, and the writing.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -192,6 +193,7 @@ static void close_slow(struct conn *c)
 /* What a cut takes out of a queue: of each channel the newest that is lost. */
 struct cut {
     struct conn *conn;
+    uint32_t gap;      /* where it was */
     struct buf losses; /* struct loss */
 };
 
@@ -200,12 +202,18 @@ struct loss {
     struct msg_id id;
 };
 
+/* A channel that was gone in between has another name of the same letters. */
+static bool same_name(const struct shared_name *a, const struct shared_name *b)
+{
+    return a == b || (a->len == b->len && memcmp(a->text, b->text, a->len) == 0);
+}
+
 static void note_loss(struct cut *cut, const struct msg *m)
 {
     struct loss *losses = (void *)cut->losses.data;
     size_t count = cut->losses.len / sizeof *losses;
     for (size_t i = 0; i < count; i++)
-        if (losses[i].channel == m->channel) {
+        if (same_name(losses[i].channel, m->channel)) {
             losses[i].id = m->id;
             return;
         }
@@ -220,7 +228,7 @@ static void on_cut(void *arg, const struct msg *m, bool written)
         note_loss(cut, m);
 }
 
-/* Before what is left in the queue stands what is missing in it. False when there is no memory. */
+/* Where messages are missing in the queue stands that they are. False when there is no memory. */
 static bool tell_losses(struct cut *cut)
 {
     struct conn *c = cut->conn;
@@ -229,7 +237,7 @@ static bool tell_losses(struct cut *cut)
     for (size_t i = 0; i < cut->losses.len / sizeof *losses; i++) {
         struct msg *m = notice_reset(losses[i].channel, "slow", losses[i].id);
         struct msg *form = m ? form_for(c, m) : NULL;
-        told = told && form && outq_push_first(&c->out, form) == 0;
+        told = told && form && outq_insert(&c->out, cut->gap, form) == 0;
         if (told)
             shard_count_out(c->shard, (int64_t)msg_frame_len(form));
         msg_unref(m);
@@ -244,7 +252,8 @@ static bool cut_queue(struct conn *c, size_t bytes, size_t messages)
     size_t before = c->out.bytes;
     struct cut cut = {.conn = c};
     c->too_slow = true; /* for what now leaves the queue */
-    stats_add(&c->shard->stats, STAT_slow_dropped, outq_drop_oldest(&c->out, bytes, messages, on_cut, &cut));
+    stats_add(&c->shard->stats, STAT_slow_dropped,
+              outq_drop_oldest(&c->out, bytes, messages, &cut.gap, on_cut, &cut));
     c->too_slow = false;
     c->slow_since = 0;
     shard_count_out(c->shard, (int64_t)c->out.bytes - (int64_t)before);
@@ -315,13 +324,21 @@ void conn_push(struct conn *c, struct msg *m)
         lose(c, m);
 }
 
+/* Without memory it ends: what it misses it would never hear of. */
+static void replay_one(struct conn *c, struct msg *m)
+{
+    struct msg *form = form_for(c, m);
+    if (form)
+        queue_form(c, m, form);
+    else
+        conn_drop(c, 1011);
+}
+
 void conn_replay(struct conn *c, const struct replay *replay)
 {
-    for (size_t i = 0; i < replay->count && !is_over(c); i++) {
-        struct msg *form = has_expired(c, replay->msgs[i]) ? NULL : form_for(c, replay->msgs[i]);
-        if (form)
-            queue_form(c, replay->msgs[i], form);
-    }
+    for (size_t i = 0; i < replay->count && !is_over(c); i++)
+        if (!has_expired(c, replay->msgs[i]))
+            replay_one(c, replay->msgs[i]);
 }
 
 /* ---- batches ---- */

@@ -119,6 +119,7 @@ static int take_data(struct conn *c, const struct v1_request *r)
     if (!m)
         return -ERR_MEMORY;
     m->channel = shared_name_new(name.data, name.len);
+    c->more->heard |= (uint8_t)(1u << config->inbound);
     if (config->inbound == INBOUND_ECHO)
         echo(c, m);
     else

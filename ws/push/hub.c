@@ -230,6 +230,8 @@ void hub_fini(struct hub *h)
     struct channel *next_channel;
     hub_drop_questions(h);
     hub_drop_receipts(h);
+    for (ch = h->channels; ch; ch = ch->hh.next)
+        ch->members++; /* none goes with another's inbox */
     HASH_ITER(hh, h->channels, ch, next_channel)
     {
         hub_drop_inbox(h, ch);

@@ -54,8 +54,9 @@ struct client {
 /* A channel that a client is on besides its own. */
 struct other_channel {
     struct channel *channel;
-    uint64_t question; /* the last one that was asked before it got what is new there */
-    enum seat seat;    /* SEAT_NONE: the engine is asked */
+    uint64_t question;     /* the last one that was asked before it got what is new there */
+    enum seat seat;        /* SEAT_NONE: the engine is asked */
+    uint32_t subscription; /* its number: what the engine read for an earlier one is not for this one */
 };
 
 /* A client whose user is known, or that may be on several channels. */
@@ -67,6 +68,7 @@ struct full_client {
     struct other_channel *others;
     uint32_t count;
     uint32_t cap;
+    uint32_t own_subscription; /* 0: it is not on its own channel, and not about to be */
 };
 
 /* NULL where it is not one. */
@@ -183,11 +185,12 @@ struct hub {
     uint32_t free_count;
     struct client_table clients; /* the gone ones too */
     struct user *users;          /* by name */
-    uint32_t client_count;       /* of those that are not gone */
+    uint32_t client_count;       /* of those that are let in and not gone */
     uint32_t *clients_per_shard;
     struct receipt *receipts;
     struct question *questions;
     uint64_t last_question; /* receipts too */
+    uint32_t last_subscription;
     uint64_t inbox_bytes;
     uint64_t inbox_dropped;
     uint64_t published;
@@ -300,8 +303,13 @@ struct channel *client_channel(const struct client *c, uint32_t i, enum seat *se
 enum seat client_seat(const struct client *c, const struct channel *ch);
 /* Whether it got what was new on the channel when that question was asked. */
 bool client_was_live_on(const struct client *c, const struct channel *ch, uint64_t question);
-/* Another channel than its own, on which it has no seat yet. */
-void hub_add_other(struct hub *h, struct client *c, struct channel *ch);
+/* It is about to be on the channel, and has no seat yet. */
+void hub_want_seat(struct hub *h, struct client *c, struct channel *ch);
+/* The number of its subscription: one for each time that it came to a channel or asked for it. 0: it is not
+ * on the channel and not about to be, or it can't come and go. */
+uint32_t client_subscription(const struct client *c, const struct channel *ch);
+/* NULL: that one is over. */
+struct channel *client_subscribed(const struct client *c, uint32_t subscription);
 /* Gives it a seat on a channel of its own; takes it away again, and releases the channel. */
 void hub_take_seat(struct hub *h, struct client *c, struct channel *ch, enum seat seat);
 void hub_leave_seat(struct hub *h, struct client *c, struct channel *ch);
@@ -329,11 +337,9 @@ void hub_tell(struct hub *h, const struct client *c, struct msg *take_notice);
 
 /* It is to get what follows that position of the channel, then to go live. */
 void hub_add_cursor(struct hub *h, struct client *c, struct channel *ch, struct msg_id position);
-/* Whether it has one there. */
-bool hub_has_cursor(const struct hub *h, const struct client *c, const struct channel *ch);
 void hub_drop_cursor(struct hub *h, const struct client *c, const struct channel *ch);
 void hub_on_more(struct hub *h, const struct mail *mail);
-/* What the engine has read for a cursor. */
+/* What the engine has read for a cursor; `ch` NULL: for one that is gone. */
 void hub_replay(struct hub *h, struct client *c, struct channel *ch, const struct excerpt *excerpt);
 void hub_drop_cursors(struct hub *h, const struct client *c);
 

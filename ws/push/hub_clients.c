@@ -57,9 +57,8 @@ void hub_on_register(struct hub *h, const struct mail *mail)
     c->question = h->last_question;
     c->channel = hub_need_channel(h, j->channel->text, j->channel->len);
     c->channel->members++;
-    h->client_count++;
-    h->clients_per_shard[mail->conn.shard]++;
     client_table_add(&h->clients, c);
+    hub_want_seat(h, c, c->channel);
     hub_begin(h, c, c->channel, j);
     joining_free(j);
 }
@@ -79,8 +78,8 @@ void hub_part_with(struct hub *h, struct client *c)
     hub_leave_all(h, c);
     forget_user(h, c);
     c->gone = true;
-    h->client_count--;
-    h->clients_per_shard[c->conn.shard]--;
+    h->client_count -= c->registered;
+    h->clients_per_shard[c->conn.shard] -= c->registered;
     hub_end_waits(h, c);
     hub_release_client(h, c);
     hub_release_channel(h, ch);

@@ -83,11 +83,6 @@ void hub_add_cursor(struct hub *h, struct client *c, struct channel *ch, struct 
     hub_post(h, c->conn.shard, (struct mail){.kind = MAIL_CATCH_UP, .conn = c->conn});
 }
 
-bool hub_has_cursor(const struct hub *h, const struct client *c, const struct channel *ch)
-{
-    return h->catching && cursor_on(find(h, c), ch);
-}
-
 void hub_drop_cursor(struct hub *h, const struct client *c, const struct channel *ch)
 {
     struct catching *catching = h->catching ? find(h, c) : NULL;
@@ -144,7 +139,11 @@ static bool has_others(const struct catching *catching)
 void hub_replay(struct hub *h, struct client *c, struct channel *ch, const struct excerpt *e)
 {
     struct catching *catching = find(h, c);
-    struct cursor *cursor = cursor_on(catching, ch);
+    struct cursor *cursor = ch ? cursor_on(catching, ch) : NULL;
+    if (!cursor) { /* it left the channel meanwhile, and is to hear that it may ask again */
+        post_part(h, c, NULL, 0, catching != NULL);
+        return;
+    }
     bool lost = e->result != READ_OK;
     bool done = lost || e->at_head;
     post_part(h, c, e->msgs, lost ? 0 : e->count, !done || has_others(catching));
@@ -183,6 +182,6 @@ void hub_on_more(struct hub *h, const struct mail *mail)
                               .swells = swelling(c),
                               .asker.fd = -1,
                               .client = c->number,
-                              .subscription = ch->number};
+                              .subscription = client_subscription(c, ch)};
     h->engine_ops->read(h->engine, &r);
 }

@@ -14,13 +14,21 @@ static uint64_t wanted_client(const struct target *target)
 
 /* ---- keeping ---- */
 
+/* Its own channel may have been there for it alone. The one that it spoke on is the caller's to release. */
+static void release_sender(struct hub *h, struct client *c, const struct shared_name *spoken_on)
+{
+    struct channel *own = c->channel;
+    c->kept--;
+    hub_release_client(h, c);
+    if (own->name->len != spoken_on->len || memcmp(own->name->text, spoken_on->text, spoken_on->len) != 0)
+        hub_release_channel(h, own);
+}
+
 static void free_msg(struct hub *h, struct inbox_msg *m)
 {
     struct client *c = hub_find_client(h, m->client);
-    if (c) {
-        c->kept--;
-        hub_release_client(h, c);
-    }
+    if (c)
+        release_sender(h, c, m->channel);
     h->inbox_bytes -= inbox_cost(m);
     tally_change(TALLY_inboxes, sizeof *m, 0);
     tally_change(TALLY_inboxes, sizeof *m->msg + m->msg->len, 0);

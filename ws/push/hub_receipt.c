@@ -59,8 +59,12 @@ static void take(struct receipt *r, const struct mail *mail)
     struct receipt_shard *shard = &r->shards[mail->conn.shard];
     const struct failures *failures = mail->ptr;
     switch (mail->kind) {
-    case MAIL_RECEIPT_BEGUN: shard->begun = true; break;
+    case MAIL_RECEIPT_BEGUN:
+        shard->begun = true;
+        shard->pending = mail->value;
+        break;
     case MAIL_RECEIPT_REPORT:
+        shard->pending -= mail->value + (failures ? (uint32_t)failures->count : 0);
         r->reached += mail->value;
         if (failures)
             receipt_fail(r, failures->items, failures->count);

@@ -58,7 +58,26 @@ static void set_seat(const struct hub *h, struct client *c, struct channel *ch, 
     other->question = h->last_question;
 }
 
-void hub_add_other(struct hub *h, struct client *c, struct channel *ch)
+uint32_t client_subscription(const struct client *c, const struct channel *ch)
+{
+    if (c->channel == ch)
+        return c->full ? full_client(c)->own_subscription : 0;
+    const struct other_channel *other = find_other(c, ch);
+    return other ? other->subscription : 0;
+}
+
+struct channel *client_subscribed(const struct client *c, uint32_t subscription)
+{
+    const struct full_client *full = full_client(c);
+    if (subscription == (full ? full->own_subscription : 0))
+        return c->channel;
+    for (uint32_t i = 0; full && i < full->count; i++)
+        if (full->others[i].subscription == subscription)
+            return full->others[i].channel;
+    return NULL;
+}
+
+static void add_other(struct hub *h, struct client *c, struct channel *ch, uint32_t subscription)
 {
     struct full_client *full = full_client(c);
     if (full->count == full->cap) {
@@ -72,8 +91,21 @@ void hub_add_other(struct hub *h, struct client *c, struct channel *ch)
     }
     if (full->count == 0)
         list_append(&h->wanderers, &full->wandering);
-    full->others[full->count++] = (struct other_channel){.channel = ch, .seat = SEAT_NONE};
+    full->others[full->count++] =
+        (struct other_channel){.channel = ch, .seat = SEAT_NONE, .subscription = subscription};
     ch->members++;
+}
+
+void hub_want_seat(struct hub *h, struct client *c, struct channel *ch)
+{
+    if (!c->full)
+        return;
+    if (++h->last_subscription == 0) /* 0 is none */
+        h->last_subscription = 1;
+    if (c->channel == ch)
+        full_client(c)->own_subscription = h->last_subscription;
+    else
+        add_other(h, c, ch, h->last_subscription);
 }
 
 void hub_take_seat(struct hub *h, struct client *c, struct channel *ch, enum seat seat)
@@ -119,6 +151,8 @@ void hub_leave_seat(struct hub *h, struct client *c, struct channel *ch)
     give_up_seat(h, c, ch);
     if (c->channel != ch)
         remove_other(c, ch);
+    else if (c->full)
+        full_client(c)->own_subscription = 0;
     hub_release_channel(h, ch);
 }
 

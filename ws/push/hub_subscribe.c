@@ -6,6 +6,9 @@
 #include "push/hub.h"
 #include "push/notice.h"
 
+/* Before a reset: who is cut off then is not to go on from the head without having heard of it. */
+static const struct msg_id nowhere = {0};
+
 void hub_tell(struct hub *h, const struct client *c, struct msg *take_notice)
 {
     if (!take_notice)
@@ -38,7 +41,7 @@ static void ask_engine(struct hub *h, const struct client *c, const struct chann
                               .after = after,
                               .asker.fd = -1,
                               .client = c->number,
-                              .subscription = ch->number};
+                              .subscription = client_subscription(c, ch)};
     h->engine_ops->read(h->engine, &r);
 }
 
@@ -56,14 +59,18 @@ static void tell_shard(struct hub *h, struct client *c, struct channel *ch, enum
                            .ptr = shared_name_ref(ch->name)});
 }
 
-static void finish_registration(struct hub *h, struct client *c, const struct channel *ch, enum seat seat)
+static void finish_registration(struct hub *h, struct client *c, const struct channel *ch, enum seat seat,
+                                struct msg_id from)
 {
     const struct user *u = client_user(c);
     if (c->registered)
         return;
     c->registered = true;
-    if (c->transport == TRANSPORT_V1)
-        hub_tell(h, c, notice_hello(c->number, u ? u->name : NULL, seat == SEAT_NONE ? NULL : ch->name));
+    h->client_count++;
+    h->clients_per_shard[c->conn.shard]++;
+    if (c->transport != TRANSPORT_RAW)
+        hub_tell(h, c,
+                 notice_hello(c->number, u ? u->name : NULL, seat == SEAT_NONE ? NULL : ch->name, from));
 }
 
 static void show_opened(const struct hub *h, const struct client *c)
@@ -84,10 +91,9 @@ static void deny(struct hub *h, struct client *c, struct channel *ch, const char
     show_opened(h, c);
     if (!c->registered)
         tell_shard(h, c, ch, SEAT_NONE);
-    finish_registration(h, c, ch, SEAT_NONE);
+    finish_registration(h, c, ch, SEAT_NONE, nowhere);
     tell_error(h, c, "position", why, ch->name);
-    if (c->channel != ch)
-        hub_leave_seat(h, c, ch);
+    hub_leave_seat(h, c, ch);
 }
 
 /* Why messages behind a position will not come; NULL: they will. */
@@ -105,33 +111,21 @@ void hub_tell_reset(struct hub *h, const struct client *c, struct channel *ch, c
 
 static void seat_it(struct hub *h, struct client *c, struct channel *ch, const struct excerpt *e)
 {
-    static const struct msg_id nowhere = {0}; /* a stream is not to go on from the head before it heard why */
     const char *reset = why_reset(e->result);
     enum seat seat = reset || e->at_head ? SEAT_LIVE : SEAT_BEHIND;
     show_opened(h, c);
     hub_enter_presence(h, c, ch); /* the others hear of it, and it has them all below */
     tell_shard(h, c, ch, seat);
-    finish_registration(h, c, ch, seat);
-    if (c->transport != TRANSPORT_RAW)
-        hub_tell(h, c, notice_sub(ch->name, e->head, reset ? nowhere : e->position));
+    struct msg_id from = reset ? nowhere : e->position;
+    finish_registration(h, c, ch, seat, from);
+    if (c->transport == TRANSPORT_V1)
+        hub_tell(h, c, notice_sub(ch->name, e->head, from));
     hub_take_seat(h, c, ch, seat);
     if (reset)
         hub_tell_reset(h, c, ch, e);
     hub_tell_presence(h, c, ch);
     if (seat == SEAT_BEHIND)
         hub_add_cursor(h, c, ch, e->position);
-}
-
-/* The channel that was asked about, if the client still wants to be there. */
-static struct channel *find_asked(const struct client *c, uint32_t number)
-{
-    for (uint32_t i = 0; i < client_channel_count(c); i++) {
-        enum seat seat;
-        struct channel *ch = client_channel(c, i, &seat);
-        if (ch->number == number)
-            return ch;
-    }
-    return NULL;
 }
 
 /* A raw client has no use for where the channel is: nobody is asked, where it wants nothing but what is new.
@@ -151,13 +145,15 @@ void hub_begin(struct hub *h, struct client *c, struct channel *ch, const struct
 void hub_go_on(struct hub *h, const struct reading *r, const struct excerpt *excerpt)
 {
     struct client *c = hub_find_client(h, r->client);
-    struct channel *ch = c && !c->gone ? find_asked(c, r->subscription) : NULL;
-    if (!ch)
+    if (!c || c->gone)
         return;
-    if (r->most && hub_has_cursor(h, c, ch))
+    struct channel *ch = client_subscribed(c, r->subscription);
+    if (r->most)
         hub_replay(h, c, ch, excerpt);
+    else if (!ch)
+        return;
     else if (client_seat(c, ch) != SEAT_NONE)
-        hub_tell(h, c, notice_sub(ch->name, excerpt->head, (struct msg_id){0}));
+        hub_tell(h, c, notice_sub(ch->name, excerpt->head, nowhere));
     else if (excerpt->result == READ_AHEAD)
         deny(h, c, ch, "that position is ahead of the channel");
     else
@@ -172,7 +168,13 @@ static struct client *find_client(struct hub *h, const struct mail *mail)
     return c && !c->gone ? c : NULL;
 }
 
-/* Already there: the answer is the same, but there is no way back. */
+/* Whether it is on the channel, or about to be. */
+static bool is_wanted(const struct client *c, const struct channel *ch)
+{
+    return client_seat(c, ch) != SEAT_NONE || client_subscription(c, ch);
+}
+
+/* Already there, or soon: the answer is the same, but there is no way back. */
 static void subscribe_again(struct hub *h, struct client *c, struct channel *ch, const struct joining *j)
 {
     if (j->has_since)
@@ -184,15 +186,14 @@ static void subscribe_again(struct hub *h, struct client *c, struct channel *ch,
 static void subscribe(struct hub *h, struct client *c, const struct joining *j)
 {
     struct channel *ch = hub_need_channel(h, j->channel->text, j->channel->len);
-    uint32_t on = client_channel_count(c) - (c->own == SEAT_NONE);
-    if (client_seat(c, ch) != SEAT_NONE) {
+    uint32_t on = client_channel_count(c) - !is_wanted(c, c->channel);
+    if (is_wanted(c, ch)) {
         subscribe_again(h, c, ch, j);
     } else if (on >= c->channel->config->channels_per_client) {
         tell_error(h, c, "limit", "too many channels (the option channels_per_client)", j->channel);
         hub_release_channel(h, ch);
     } else {
-        if (ch != c->channel)
-            hub_add_other(h, c, ch);
+        hub_want_seat(h, c, ch);
         hub_begin(h, c, ch, j);
     }
 }
@@ -209,12 +210,13 @@ void hub_on_subscribe(struct hub *h, const struct mail *mail)
 static void unsubscribe(struct hub *h, struct client *c, const struct shared_name *name)
 {
     struct channel *ch = hub_find_channel(h, name->text, name->len);
-    if (!ch || client_seat(c, ch) == SEAT_NONE) {
+    if (!ch || !is_wanted(c, ch)) {
         tell_error(h, c, "unknown", "it is not on this channel", name);
         return;
     }
-    hub_post(h, c->conn.shard,
-             (struct mail){.kind = MAIL_UNSUBSCRIBED, .conn = c->conn, .channel = ch->number});
+    if (client_seat(c, ch) != SEAT_NONE)
+        hub_post(h, c->conn.shard,
+                 (struct mail){.kind = MAIL_UNSUBSCRIBED, .conn = c->conn, .channel = ch->number});
     hub_tell(h, c, notice_unsub(ch->name));
     hub_leave_seat(h, c, ch);
 }

@@ -30,6 +30,8 @@ static enum hub_answer resolve_user(const struct hub *h, const struct target *ta
     out->scope = SCOPE_CROWD;
     for (const struct list *l = u ? u->clients.next : NULL; u && l != &u->clients; l = l->next) {
         const struct client *c = &LIST_ENTRY(l, struct full_client, of_user)->client;
+        if (!c->registered)
+            continue;
         if (!add(out, c->conn.shard, (struct crowd_member){.conn = c->conn}))
             return HUB_NO_MEMORY;
         out->count++;
@@ -83,7 +85,7 @@ static enum hub_answer resolve_client(const struct hub *h, const struct target *
         return HUB_NO_TARGET;
     const struct client *c = client_table_find(&h->clients, target->client);
     out->scope = SCOPE_CLIENT;
-    if (!c || c->gone)
+    if (!c || c->gone || !c->registered)
         return HUB_OK;
     out->conn = c->conn;
     out->count = 1;

@@ -197,7 +197,8 @@ static const char *notice_name(const struct msg *m)
     static const char *const names[] = {
         [NOTICE_HELLO] = "hello", [NOTICE_SUB] = "sub",           [NOTICE_UNSUB] = "unsub",
         [NOTICE_RESET] = "reset", [NOTICE_PRESENCE] = "presence", [NOTICE_JOIN] = "join",
-        [NOTICE_LEAVE] = "leave", [NOTICE_ERROR] = "error",       [NOTICE_PONG] = "pong"};
+        [NOTICE_LEAVE] = "leave", [NOTICE_ERROR] = "error",       [NOTICE_PONG] = "pong",
+        [NOTICE_CLOSE] = "close"};
     return names[m->notice];
 }
 
@@ -234,18 +235,14 @@ struct msg *msg_envelope(struct msg *m, struct websocket *ws)
     return keep_form(m, &m->envelope, inherit(made, m));
 }
 
-/* A stream has no use for some notices: what follows `hello` is what it asked for, and `sub` is its position.
- */
+/* A stream has no use for `sub`: `hello` says where it is. */
 static void add_event(struct buf *out, const struct msg *m)
 {
     char id[MSG_ID_TEXT_MAX];
     size_t id_len = m->id.gen ? msg_id_format(m->id, id) : 0;
-    const char *at = id_len ? id : NULL;
-    if (m->notice == NOTICE_SUB)
-        sse_add_position(out, at, id_len);
-    else if (m->notice != NOTICE_HELLO)
-        sse_add_event(out, at, id_len, m->notice ? notice_name(m) : NULL, m->opcode == WEBSOCKET_BINARY,
-                      m->payload, m->len);
+    if (m->notice != NOTICE_SUB)
+        sse_add_event(out, id_len ? id : NULL, id_len, m->notice ? notice_name(m) : NULL,
+                      m->opcode == WEBSOCKET_BINARY, m->payload, m->len);
 }
 
 struct msg *msg_event(struct msg *m)

@@ -41,7 +41,8 @@ enum notice {
     NOTICE_JOIN,
     NOTICE_LEAVE,
     NOTICE_ERROR,
-    NOTICE_PONG
+    NOTICE_PONG,
+    NOTICE_CLOSE
 };
 
 struct msg {

@@ -1,6 +1,7 @@
 #include "push/notice.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/json.h"
@@ -20,11 +21,11 @@ static void add_name(struct buf *json, const struct shared_name *name)
         buf_adds(json, "null");
 }
 
-static void add_id(struct buf *json, struct msg_id id)
+static void add_id(struct buf *json, const char *name, struct msg_id id)
 {
     char text[MSG_ID_TEXT_MAX];
     size_t len = msg_id_format(id, text);
-    buf_adds(json, ",\"id\":\"");
+    buf_addf(json, ",\"%s\":\"", name);
     buf_add(json, text, len);
     buf_addc(json, '"');
 }
@@ -36,7 +37,8 @@ static void begin(struct buf *json, const struct shared_name *channel)
     add_name(json, channel);
 }
 
-struct msg *notice_hello(uint64_t client, const struct shared_name *user, const struct shared_name *channel)
+struct msg *notice_hello(uint64_t client, const struct shared_name *user, const struct shared_name *channel,
+                         struct msg_id from)
 {
     struct buf json = {0};
     buf_addf(&json, "{\"client\":\"c%" PRIu64 "\",\"user\":", client);
@@ -45,19 +47,21 @@ struct msg *notice_hello(uint64_t client, const struct shared_name *user, const 
     if (channel)
         add_name(&json, channel);
     buf_adds(&json, "]}");
-    return finish(NOTICE_HELLO, &json);
+    struct msg *m = finish(NOTICE_HELLO, &json);
+    if (m)
+        m->id = from;
+    return m;
 }
 
 struct msg *notice_sub(const struct shared_name *channel, struct msg_id head, struct msg_id from)
 {
     struct buf json = {0};
     begin(&json, channel);
-    add_id(&json, head);
+    add_id(&json, "id", head);
+    if (from.gen)
+        add_id(&json, "from", from);
     buf_addc(&json, '}');
-    struct msg *m = finish(NOTICE_SUB, &json);
-    if (m)
-        m->id = from;
-    return m;
+    return finish(NOTICE_SUB, &json);
 }
 
 struct msg *notice_unsub(const struct shared_name *channel)
@@ -73,11 +77,13 @@ struct msg *notice_reset(struct shared_name *channel, const char *why, struct ms
     struct buf json = {0};
     begin(&json, channel);
     buf_addf(&json, ",\"why\":\"%s\"", why);
-    add_id(&json, id);
+    add_id(&json, "id", id);
     buf_addc(&json, '}');
     struct msg *m = finish(NOTICE_RESET, &json);
-    if (m)
-        m->id = id;
+    if (!m)
+        return NULL;
+    m->id = id;
+    m->channel = shared_name_ref(channel);
     return m;
 }
 
@@ -108,4 +114,13 @@ struct msg *notice_pong(int64_t number)
     struct buf json = {0};
     buf_addf(&json, "%" PRId64, number);
     return finish(NOTICE_PONG, &json);
+}
+
+struct msg *notice_close(unsigned code, const char *reason)
+{
+    struct buf json = {0};
+    buf_addf(&json, "{\"code\":%u,\"reason\":", code);
+    json_add_string(&json, reason, strlen(reason));
+    buf_addc(&json, '}');
+    return finish(NOTICE_CLOSE, &json);
 }

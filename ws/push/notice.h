@@ -7,9 +7,11 @@
 
 #include "push/msg.h"
 
-/* `user` NULL: nobody knows. `channel` NULL: the client is on none. */
-struct msg *notice_hello(uint64_t client, const struct shared_name *user, const struct shared_name *channel);
-/* The client is on the channel. `from`: where it goes on, for streams; gen 0: where it said itself. */
+/* `user` NULL: nobody knows. `channel` NULL: the client is on none. `from`: where it goes on, for a stream;
+ * gen 0: a reset says that. */
+struct msg *notice_hello(uint64_t client, const struct shared_name *user, const struct shared_name *channel,
+                         struct msg_id from);
+/* The client is on the channel; what follows `from` comes first. */
 struct msg *notice_sub(const struct shared_name *channel, struct msg_id head, struct msg_id from);
 struct msg *notice_unsub(const struct shared_name *channel);
 /* Messages are missing before what follows `id`. */
@@ -19,5 +21,7 @@ struct msg *notice_user(enum notice what, const struct shared_name *channel, con
 /* `channel` NULL: it is about none. */
 struct msg *notice_error(const char *code, const char *text, const char *channel, size_t channel_len);
 struct msg *notice_pong(int64_t number);
+/* A stream ends for good. `reason` is UTF-8. */
+struct msg *notice_close(unsigned code, const char *reason);
 
 #endif

@@ -108,9 +108,8 @@ void outq_drop_unstarted(struct outq *q, outq_left left, void *arg)
         release_ring(q);
 }
 
-int outq_push_first(struct outq *q, struct msg *m)
+int outq_insert(struct outq *q, uint32_t at, struct msg *m)
 {
-    uint32_t at = q->offset ? 1 : 0;
     if (outq_push(q, m) < 0)
         return -1;
     for (uint32_t i = q->count - 1; i > at; i--)
@@ -119,25 +118,31 @@ int outq_push_first(struct outq *q, struct msg *m)
     return 0;
 }
 
-static bool is_data(const struct msg *m)
+/* A reset may go with what follows it: a newer one then says so. */
+static bool may_go(const struct msg *m)
 {
-    return (m->opcode == WEBSOCKET_TEXT || m->opcode == WEBSOCKET_BINARY) && !m->notice;
+    if (m->notice)
+        return m->notice == NOTICE_RESET;
+    return m->opcode == WEBSOCKET_TEXT || m->opcode == WEBSOCKET_BINARY;
 }
 
-size_t outq_drop_oldest(struct outq *q, size_t bytes, size_t messages, outq_left left, void *arg)
+size_t outq_drop_oldest(struct outq *q, size_t bytes, size_t messages, uint32_t *gap, outq_left left,
+                        void *arg)
 {
     uint32_t kept = 0;
     uint32_t count = q->count;
     size_t dropped = 0;
+    *gap = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct msg *m = *slot(q, i);
         bool begun = i == 0 && q->offset;
-        if (begun || !is_data(m) || (q->bytes <= bytes && count - dropped <= messages)) {
+        if (begun || !may_go(m) || (q->bytes <= bytes && count - dropped <= messages)) {
             *slot(q, kept++) = m;
             continue;
         }
         q->bytes -= msg_frame_len(m);
         dropped++;
+        *gap = kept;
         if (left)
             left(arg, m, false);
         msg_unref(m);

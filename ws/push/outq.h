@@ -35,17 +35,18 @@ void outq_fini(struct outq *q, outq_left left, void *arg);
 /* Drops what waits but for a message that is written in part. */
 void outq_drop_unstarted(struct outq *q, outq_left left, void *arg);
 
-/* Drops text and binary messages that were not begun, the oldest first, until no more than so many bytes and
- * messages wait. Returns how many. */
-size_t outq_drop_oldest(struct outq *q, size_t bytes, size_t messages, outq_left left, void *arg);
+/* Drops text and binary messages that were not begun, and resets among them, the oldest first, until no more
+ * than so many bytes and messages wait. Returns how many; *gap is where they are missing, for outq_insert():
+ * of what may be dropped nothing stands before it but what was begun. */
+size_t outq_drop_oldest(struct outq *q, size_t bytes, size_t messages, uint32_t *gap, outq_left left,
+                        void *arg);
 
 /* Drops messages that were not begun and that expire by now. Returns how many. *mortal says whether any that
  * may expire is left. */
 size_t outq_drop_expired(struct outq *q, int64_t now, bool *mortal, outq_left left, void *arg);
 
-/* Adds a message behind the one that was begun, if there is one, else before all. 0, or -1 when there is no
- * memory. */
-int outq_push_first(struct outq *q, struct msg *m);
+/* Adds a message so that so many stand before it. 0, or -1 when there is no memory. */
+int outq_insert(struct outq *q, uint32_t at, struct msg *m);
 /* Adds a message at the end and takes a reference to it. 0, or -1 when there is no memory. */
 int outq_push(struct outq *q, struct msg *m);
 /* So many bytes of the first message, less than all, are out already. */

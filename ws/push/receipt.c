@@ -73,12 +73,18 @@ void receipt_on_gone(struct receipt *r, uint32_t shard, const struct client *c)
         receipt_fail(r, &(struct failure){c->number, OUTCOME_CLOSED}, 1);
 }
 
+/* Less than was counted on, perhaps: who left the channel, or came behind the message, and then went. */
+static bool has_said_all(const struct receipt_shard *shard)
+{
+    return shard->ended || (shard->begun && shard->pending == 0);
+}
+
 bool receipt_complete(const struct receipt *r)
 {
     if (r->reached + r->failure_count >= r->recipients)
         return true;
     for (uint32_t i = 0; i < r->shard_count; i++)
-        if (r->shards[i].awaited && !r->shards[i].ended)
+        if (r->shards[i].awaited && !has_said_all(&r->shards[i]))
             return false;
     return true;
 }

@@ -20,6 +20,7 @@ struct receipt_shard {
     bool awaited;
     bool begun;
     bool ended;
+    uint32_t pending; /* of those that it said it would tell of */
 };
 
 struct receipt {

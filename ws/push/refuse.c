@@ -57,7 +57,7 @@ static void record(const struct conn *c, int error, const char *detail, const ch
                    const struct refused *what)
 {
     const struct http_request *r = what->request;
-    struct refusal refusal = {.time = clock_wall_ms(), .what = "ws"};
+    struct refusal refusal = {.time = clock_wall_ms()};
     struct buf why = {0};
     struct buf remedy = {0};
     if (error == -ERR_ORIGIN)
@@ -66,6 +66,7 @@ static void record(const struct conn *c, int error, const char *detail, const ch
     else
         buf_addf(&why, "%s%s%s", error_text(error), detail ? ": " : "", detail ? detail : "");
     add_remedy(&remedy, c, error, what);
+    strcpy(refusal.what, r->wants == HTTP_EVENT_STREAM ? "sse" : "ws");
     strcpy(refusal.address, address);
     if (what->channel_len)
         refusal_set(refusal.channel, what->channel, what->channel_len);

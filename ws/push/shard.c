@@ -205,10 +205,17 @@ typedef void conn_visit(struct conn *c, void *arg);
 /* Whom a walk is for. */
 enum walk { WALK_ALL, WALK_LIVE /* not those on a channel who are to catch up first */ };
 
+/* The hub counts it among its clients. One that ends is none of them any more, though it waits for its peer.
+ */
+static bool is_counted(const struct conn *c)
+{
+    return c && c->registered && !c->left;
+}
+
 static void visit_client(struct shard *s, struct conn_ref ref, conn_visit *visit, void *arg)
 {
     struct conn *c = conn_find(s, ref);
-    if (c && c->registered)
+    if (is_counted(c))
         visit(c, arg);
 }
 
@@ -263,7 +270,7 @@ static void each_client(struct shard *s, const struct mail *mail, enum walk walk
     } else {
         for (size_t fd = 0; fd < s->loop->slot_count; fd++) {
             struct conn *c = conn_of(s->loop->slots[fd]);
-            if (c && c->registered)
+            if (is_counted(c))
                 visit(c, arg);
         }
     }
@@ -301,10 +308,12 @@ static void settle_batches(struct shard *s, const struct mail *mail)
     case SCOPE_CROWD:
         for (uint32_t i = 0; s->batch_count && i < mail->crowd->count; i++) {
             const struct crowd_member *m = &mail->crowd->members[i];
-            if (m->conn.fd < 0)
+            if (m->conn.fd < 0) {
+                batch_settle_mixed(s, m->channel);
                 batch_settle(s, m->channel);
-            else
+            } else {
                 settle_for_client(s, m->conn);
+            }
         }
     }
 }
@@ -363,7 +372,7 @@ static void refused(struct shard *s, const struct mail *mail)
 static struct conn *find_registered(struct shard *s, struct conn_ref ref)
 {
     struct conn *c = conn_find(s, ref);
-    return c && c->registered && !c->left ? c : NULL;
+    return is_counted(c) ? c : NULL;
 }
 
 static void subscribed(struct shard *s, const struct mail *mail)

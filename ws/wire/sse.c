@@ -68,14 +68,6 @@ void sse_add_event(struct buf *out, const char *id, size_t id_len, const char *e
     buf_addc(out, '\n');
 }
 
-void sse_add_position(struct buf *out, const char *id, size_t id_len)
-{
-    if (!id)
-        return;
-    add_line(out, "id: ", id, id_len);
-    buf_addc(out, '\n');
-}
-
 void sse_add_retry(struct buf *out, unsigned ms)
 {
     buf_adds(out, "retry: ");

@@ -19,8 +19,6 @@
  * has one empty `data:` line. Neither id nor event has a line end or a NUL; text is UTF-8. */
 void sse_add_event(struct buf *out, const char *id, size_t id_len, const char *event, bool binary,
                    const void *data, size_t len);
-/* The position of a stream at its beginning: an id without an event. Nothing where id is NULL. */
-void sse_add_position(struct buf *out, const char *id, size_t id_len);
 /* `retry:`, how long a browser waits before it comes back. Milliseconds. */
 void sse_add_retry(struct buf *out, unsigned ms);
 /* The event "beat", which script can see, with empty data. A `data:` line leaves an LF in the data buffer,

@@ -245,16 +245,18 @@ static void push_frame(struct websocket *ws, uint64_t number, enum websocket_opc
 /* Frames of ten bytes, the fifth of them a ping. */
 START_TEST(the_oldest_are_dropped)
 {
+    uint32_t gap;
     struct websocket *ws = websocket_new();
     for (uint64_t i = 1; i <= 20; i++)
         push_frame(ws, i, i == 5 ? WEBSOCKET_PING : WEBSOCKET_TEXT);
     q.offset = 3; /* of the first, three bytes are written */
     q.bytes -= 3;
-    ck_assert_uint_eq(outq_drop_oldest(&q, 1000, 20, left, &told), 0);
-    ck_assert_uint_eq(outq_drop_oldest(&q, 100, 20, left, &told), 10);
+    ck_assert_uint_eq(outq_drop_oldest(&q, 1000, 20, &gap, left, &told), 0);
+    ck_assert_uint_eq(outq_drop_oldest(&q, 100, 20, &gap, left, &told), 10);
     ck_assert_uint_eq(q.bytes, 97);
     ck_assert_uint_eq(told.dropped, 10);
-    ck_assert_uint_eq(outq_drop_oldest(&q, 1000, 7, left, &told), 3);
+    ck_assert_uint_eq(gap, 2); /* behind 1 and the ping */
+    ck_assert_uint_eq(outq_drop_oldest(&q, 1000, 7, &gap, left, &told), 3);
     ck_assert_uint_eq(q.count, 7);
     struct buf got = {0};
     told.in_order = true;
@@ -263,7 +265,7 @@ START_TEST(the_oldest_are_dropped)
     ck_assert_uint_eq(told.written, 7); /* 1, the ping, and the newest five */
     ck_assert_uint_eq(told.last, 20);
     push_frame(ws, 21, WEBSOCKET_TEXT);
-    ck_assert_uint_eq(outq_drop_oldest(&q, 0, 0, left, &told), 1);
+    ck_assert_uint_eq(outq_drop_oldest(&q, 0, 0, &gap, left, &told), 1);
     ck_assert(outq_empty(&q) && q.cap == OUTQ_INLINE && q.bytes == 0);
     buf_fini(&got);
     websocket_free(ws);

@@ -411,9 +411,12 @@ START_TEST(a_close_is_begun_once)
                  "\x88\x05\x03\xe8"
                  "bye",
                  7);
-    deliver(1, 77); /* it hears nothing more */
+    deliver(1, 77); /* it hears nothing more, whoever is meant */
+    deliver_as((struct mail){.scope = SCOPE_ALL}, 1, 78);
+    deliver_as((struct mail){.scope = SCOPE_CLIENT, .conn = asked.conn}, 1, 79);
     turn();
-    ck_assert_uint_eq(hear(MAIL_RECEIPT_BEGUN).value, 0);
+    for (int i = 0; i < 3; i++)
+        ck_assert_uint_eq(hear(MAIL_RECEIPT_BEGUN).value, 0);
     say(fd, "\x88\x82\x00\x00\x00\x00\x03\xe8", 8);
     turn();
     char byte;
