@@ -93,13 +93,15 @@ class Connection:
 
 
 class Stream:
-    """An event stream: what comes is heard() as (type, last id, data), and it is over() when the client comes back no more."""
+    """An event stream: what comes is heard() as (type, last id, data), and it is over() when the client comes back no more.
+    How it begins and ends, `hello` and `close`, is in lists of its own."""
 
     def __init__(self, client, number):
         self.client, self.number = client, number
         self.opened = asyncio.get_running_loop().create_future()
         self.end = asyncio.get_running_loop().create_future()
         self.events = collections.deque()
+        self.framing = {"hello": [], "close": []}
         self.news = asyncio.Event()
         self.times = self.losses = 0  # that it was opened, and lost
 
@@ -118,7 +120,8 @@ class Stream:
             if not self.opened.done():
                 self.opened.set_exception(Refused(int(words[0])))
         elif verb == "event":
-            self.events.append((words[0], "" if words[1] == "-" else words[1], _data(words[2]).decode()))
+            event = (words[0], "" if words[1] == "-" else words[1], _data(words[2]).decode())
+            self.framing.get(words[0], self.events).append(event)
         else:
             raise AssertionError(f"{self.client.name} said {verb}")
         self.news.set()

@@ -15,6 +15,7 @@ import asyncio
 import base64
 import functools
 import itertools
+import json
 import os
 import sys
 
@@ -153,6 +154,10 @@ async def messages(room):
     stream = await room.open()
     (row,) = await room.rows()
     equal(row["transport"], b"sse")
+    await until(lambda: stream.framing["hello"], "hello")
+    ((_, position, hello),) = stream.framing["hello"]
+    equal(json.loads(hello), {"client": row["client"].decode(), "user": None, "channels": [room.channel]})
+    equal(position != "", True, "the position at the beginning")
     for text in ("hello", "", " a space first", "房间 🙂", ":", "x" * (1024 * 1024), "y\n" * 5000, *ENDS):
         sent = await room.send(text)
         equal(await stream.hear(), [("message", sent, as_read(text))])
@@ -239,9 +244,10 @@ async def closed(room):
     stream = await room.open()
     sent = await room.send("last words")
     equal(await stream.hear(), [("message", sent, "last words")])
-    equal(await room.operator("WS.CLOSE", room.channel), 1)
+    equal(await room.operator("WS.CLOSE", room.channel, 1000, "that was all"), 1)
     equal(await stream.over(), 0 if "status" in room.client.cannot else 204)
     equal((stream.times, list(stream.events), await room.rows()), (1, [], []))
+    equal([json.loads(data) for _, _, data in stream.framing["close"]], [{"code": 1000, "reason": "that was all"}])
     if room.way.nginx:
         await until(functools.partial(was_asked, room), "both requests in nginx's log")
 
@@ -261,6 +267,7 @@ async def closed_for_now(room):
     equal(await stream.hear(), [("message", sent, "before")])
     equal(await room.operator("WS.CLOSE", room.channel, 4000, "a moment"), 1)
     await until(lambda: stream.losses == 1, "the reader to notice")
+    equal(stream.framing["close"], [])
     sent = await room.send("after")
     equal(await stream.hear(), [("message", sent, "after")])
 

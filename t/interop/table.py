@@ -424,10 +424,10 @@ async def v1_resumes(room, deflate):
     missed = {channel: [await send(room, channel, f"missed {i}") for i in range(60)] for channel in channels}
     page = await room.open("kept/", deflate, query=f"?since={positions[own]}", protocols="wspush.v1")
     _, sub = await told(page, 2)
-    equal(sub, {"sub": {"ch": own, "id": missed[own][-1]["id"]}})
+    equal(sub, {"sub": {"ch": own, "id": missed[own][-1]["id"], "from": positions[own]}})
     equal(await told(page, 60), missed[own])
     page.send(json.dumps({"sub": [other], "since": {other: positions[other]}}))
-    equal(await told(page), [{"sub": {"ch": other, "id": missed[other][-1]["id"]}}])
+    equal(await told(page), [{"sub": {"ch": other, "id": missed[other][-1]["id"], "from": positions[other]}}])
     equal(await told(page, 60), missed[other])
     for channel in channels:
         message = await send(room, channel, "new")

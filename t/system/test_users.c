@@ -333,11 +333,11 @@ START_TEST(presence_tells_users)
     resp_expect(control, "HELLO 3", "{*");
     wsclient_close(tabs[0]);
     wsclient_close(tabs[1]);
-    wsclient_close(nameless);
     char room[] = "as/room";
     ck_assert(site_until(is_empty, room, 5000));
     resp_expect(control, "WS.PRESENCE as/other",
                 "[{\"user\": \"alice\", \"clients\": [\"c4\"], \"since\": 17*");
+    wsclient_close(nameless);
     wsclient_close(other);
     end();
 }

@@ -76,9 +76,11 @@ void table_print(const struct ctl *ctl, const struct table *t, const size_t *ord
     char **cells = make_cells(ctl->handle, t, order, rows, widths);
     for (size_t c = 0; cells && c < t->count; c++)
         print_cell(ctl, t, c, t->columns[c].title, widths[c], true);
-    for (size_t i = 0; cells && i < rows * t->count; i++) {
-        print_cell(ctl, t, i % t->count, cells[i] ? cells[i] : "?", widths[i % t->count], false);
-        free(cells[i]);
-    }
+    for (size_t r = 0; cells && r < rows; r++)
+        for (size_t c = 0; c < t->count; c++) {
+            char *text = cells[r * t->count + c];
+            print_cell(ctl, t, c, text ? text : "?", widths[c], false);
+            free(text);
+        }
     free(cells);
 }

@@ -5,7 +5,7 @@
 import { startBrowser } from "../../browser/browser.mjs";
 import { hex, serve } from "./lines.mjs";
 
-const TYPES = ["message", "binary", "reset", "presence", "join", "leave", "beat"];
+const TYPES = ["hello", "message", "binary", "reset", "presence", "join", "leave", "beat", "close"];
 
 const chromium = await startBrowser();
 const context = await chromium.browser.newContext({ bypassCSP: true, ignoreHTTPSErrors: true });

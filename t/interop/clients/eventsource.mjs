@@ -2,7 +2,7 @@
 import { EventSource } from "eventsource";
 import { hex, serve, versionOf } from "./lines.mjs";
 
-const TYPES = ["message", "binary", "reset", "presence", "join", "leave", "beat"];
+const TYPES = ["hello", "message", "binary", "reset", "presence", "join", "leave", "beat", "close"];
 
 serve(versionOf("eventsource"), { http2: "its fetch, Node's, speaks HTTP/1.1" }, (url, options, tell) => {
   const events = new EventSource(url);

@@ -152,6 +152,43 @@ START_TEST(who_gets_what)
 }
 END_TEST
 
+/* An event is one line of JSON; the last of it, the time, is not looked at. */
+static void expect_event(int which, const char *line)
+{
+    struct buf *out = &session(which)->out;
+    const char *payload = strchr(buf_str(out), '{');
+    ck_assert_msg(payload && strncmp(payload, line, strlen(line)) == 0, "%s", buf_str(out));
+    ck_assert_str_eq(strrchr(payload, '}'), "}\r\n");
+    buf_clear(out);
+}
+
+START_TEST(users_and_clients)
+{
+    begin();
+    struct user user = {.name = shared_name_new("a\"b", 3)};
+    struct sight sight = {.channel = "t", .channel_len = 1, .user = &user};
+    add(ONE, "@events:t");
+    add(TWO, "@in:t");
+    sight.kind = SIGHT_JOINED;
+    watch_see(&control, &sight);
+    expect_event(ONE, "{\"event\":\"join\",\"user\":\"a\\\"b\",\"time\":");
+    sight.kind = SIGHT_LEFT;
+    watch_see(&control, &sight);
+    expect_event(ONE, "{\"event\":\"leave\",\"user\":\"a\\\"b\",\"time\":");
+    sight.kind = SIGHT_CLOSED;
+    sight.client = 42;
+    sight.code = 1001;
+    watch_see(&control, &sight);
+    expect_event(ONE, "{\"event\":\"close\",\"client\":\"c42\",\"user\":\"a\\\"b\",\"code\":1001,\"time\":");
+    sight = (struct sight){.kind = SIGHT_OPENED, .channel = "t", .channel_len = 1, .client = 43};
+    watch_see(&control, &sight);
+    expect_event(ONE, "{\"event\":\"open\",\"client\":\"c43\",\"time\":");
+    expect_out(TWO, "");
+    shared_name_unref(user.name);
+    end();
+}
+END_TEST
+
 START_TEST(the_hub_is_asked)
 {
     begin();
@@ -433,6 +470,7 @@ int main(void)
     tcase_add_test(tc, names);
     tcase_add_test(tc, what_matches);
     tcase_add_test(tc, who_gets_what);
+    tcase_add_test(tc, users_and_clients);
     tcase_add_test(tc, the_hub_is_asked);
     tcase_add_test(tc, between_replies);
     tcase_add_test(tc, behind_a_late_reply);
