@@ -121,11 +121,24 @@ static void on_eof(struct conn *c)
     loop_want_flush(c->shard->loop, &c->io);
 }
 
+/* Where its messages go: those of wspush.v1 to several channels, and the last one is as good a guess as any
+ * for the next. */
+static unsigned inbound_of(const struct conn *c)
+{
+    return c->transport == TRANSPORT_V1 && c->more ? c->more->inbound : (unsigned)c->config->inbound;
+}
+
+/* Messages for a channel; a request of wspush.v1 need not be one. */
+static uint64_t count_said(const struct conn *c)
+{
+    return c->transport == TRANSPORT_V1 && c->more ? c->more->said : c->msgs_in;
+}
+
 /* Whether the hub has yet to take what was said for inboxes. It soon will: for so long nobody is read whose
  * words go there, not even pongs. */
 static bool hub_is_laden(const struct conn *c)
 {
-    return c->config->inbound == INBOUND_INBOX &&
+    return inbound_of(c) == INBOUND_INBOX &&
            atomic_load_explicit(&c->shard->world->hub_mail->cargo, memory_order_relaxed) > CARGO_MARK;
 }
 
@@ -134,7 +147,7 @@ static bool hub_is_laden(const struct conn *c)
 static bool would_pile_up(const struct conn *c)
 {
     struct world *world = c->shard->world;
-    switch (c->config->inbound) {
+    switch (inbound_of(c)) {
     case INBOUND_ECHO: return c->out.bytes > c->config->out_slow / 2;
     case INBOUND_PUBLISH: return atomic_load_explicit(&world->congested, memory_order_relaxed);
     case INBOUND_INBOX: return world_hub_is_behind(world) || hub_is_laden(c);
@@ -199,7 +212,7 @@ static ssize_t receive(struct conn *c, uint8_t *to)
 void conn_read(struct conn *c)
 {
     struct loop *loop = c->shard->loop;
-    uint64_t messages = c->msgs_in;
+    uint64_t said = count_said(c);
     ssize_t n = receive(c, loop->scratch);
     if (n == 0) {
         on_eof(c);
@@ -208,7 +221,7 @@ void conn_read(struct conn *c)
     } else if (errno != EAGAIN && errno != EINTR) {
         conn_drop(c, 1006);
     }
-    pause_if_needed(c, c->msgs_in != messages);
+    pause_if_needed(c, count_said(c) != said);
 }
 
 static void on_event(struct loop *loop, struct io *io, uint32_t events)

@@ -57,6 +57,8 @@ struct conn_more {
     uint32_t count;
     uint32_t cap;
     uint32_t faults;  /* in a row */
+    uint8_t inbound;  /* the rule of the channel that it last had a message for */
+    uint64_t said;    /* messages to channels */
     uint64_t visited; /* by the shard's walk of this number */
 };
 

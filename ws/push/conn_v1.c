@@ -14,8 +14,8 @@
 /* Requests in a row that are none. */
 enum { FAULTS_MAX = 8 };
 
-/* What counts as another request: so many channels in one, and so many bytes, which jansson takes some time for.
- * A byte of it is as much work as so many that are passed on. */
+/* What counts as another request: so many channels in one, and so many bytes, which jansson takes some time
+ * for. A byte of it is as much work as so many that are passed on. */
 enum { CHANNELS_A_REQUEST = 10, BYTES_A_REQUEST = 16 * 1024, BYTE_WORK = 16 };
 
 static void say(struct conn *c, struct msg *take_notice)
@@ -121,6 +121,8 @@ static int take_data(struct conn *c, const struct v1_request *r)
     if (!m)
         return -ERR_MEMORY;
     m->channel = shared_name_new(name.data, name.len);
+    c->more->inbound = (uint8_t)config->inbound;
+    c->more->said++;
     if (config->inbound == INBOUND_ECHO)
         echo(c, m);
     else

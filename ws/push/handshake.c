@@ -194,9 +194,11 @@ static bool take_up_v1(struct conn *c)
 {
     if (c->transport != TRANSPORT_V1)
         return true;
-    if (conn_need_more(c))
-        c->more->own = shared_name_ref(c->handshake->channel);
-    return c->more != NULL;
+    if (!conn_need_more(c))
+        return false;
+    c->more->own = shared_name_ref(c->handshake->channel);
+    c->more->inbound = (uint8_t)c->config->inbound;
+    return true;
 }
 
 /* 0; a position that is none: -ERR_POSITION. */
