@@ -171,6 +171,21 @@ START_TEST(who_catches_up_gets_what_follows)
 }
 END_TEST
 
+START_TEST(off_the_channel_behind_it)
+{
+    struct mail asked;
+    int stay[2] = {join(&asked), join(&asked)};
+    int leaver = join(&asked);
+    publish(to_channel, "1");
+    post((struct mail){.kind = MAIL_UNSUBSCRIBED, .conn = asked.conn, .channel = CHANNEL});
+    publish(to_channel, "2");
+    turn();
+    expect_and_close(leaver, "\x81\x01\x31", 3);
+    for (int i = 0; i < 2; i++)
+        expect_and_close(stay[i], "\x81\x01\x31\x81\x01\x32", 6);
+}
+END_TEST
+
 /* What was published before a close comes before it, what is published after it doesn't come. */
 START_TEST(closed_behind_it)
 {
@@ -615,6 +630,7 @@ int main(void)
     tcase_add_test(tc, other_messages_in_between);
     tcase_add_test(tc, newcomers_get_what_follows);
     tcase_add_test(tc, who_catches_up_gets_what_follows);
+    tcase_add_test(tc, off_the_channel_behind_it);
     tcase_add_test(tc, closed_behind_it);
     tcase_add_test(tc, gone);
     tcase_add_test(tc, receipts_in_between);
