@@ -281,9 +281,42 @@ START_TEST(exactly_what_was_missed)
 }
 END_TEST
 
+/* It has got a part of what it missed, and the rest waits for it to read: it counts among nobody. */
+START_TEST(left_while_catching_up)
+{
+    static char filling[1000], first[ID_MAX];
+    begin(_i + 1, "history_size = 1000\nhistory_bytes = 4m\nsubscribe = any\nout_limit = 8k\n");
+    memset(filling, 'x', sizeof filling - 1);
+    strcpy(first, publish("test", filling));
+    for (int i = 0; i < 700; i++)
+        publish("test", filling);
+    struct wsclient *d = visit("/test"), *c = visit("/other"), *e = visit("/gone");
+    v1_say(c, "{\"sub\":[\"test\"],\"since\":{\"test\":\"%s\"}}", first);
+    v1_say(e, "{\"sub\":[\"test\"],\"since\":{\"test\":\"%s\"}}", first);
+    v1_expect(e, "{\"sub\":*}");
+    wsclient_free(e);
+    v1_say(c, "{\"unsub\":[\"test\"]}");
+    info_until(control, "connected_clients", 2);
+    resp_expect(control, "PUBLISH test x", "1");
+    while (!v1_like(v1_next(c), "{\"unsub\":*}"))
+        continue;
+    resp_send(control, "WS.SEND", "@match:test", "y", "WAIT", "handed", NULL);
+    resp_expect_next(control, "[1, null, [\"handed\", 1], []]");
+    v1_expect_nothing(c);
+    v1_say(c, "{\"sub\":[\"test\"],\"since\":{\"test\":\"%s\"}}", id_at(first, 700));
+    v1_expect(c, "{\"sub\":*}"); /* and comes back where it says */
+    expect_message(c, "test", id_at(first, 701), "x");
+    v1_expect_nothing(c);
+    wsclient_free(d);
+    wsclient_close(c);
+    end();
+}
+END_TEST
+
 /* Where a client is in a channel, as it was told. */
 struct told {
     const char *channel;
+    const char *why;
     bool on;
     long long seq;
     int resets;
@@ -302,7 +335,7 @@ static void check_told(struct told *t, const char *text)
         ck_assert(!t->on);
         t->on = true;
     } else if (strncmp(text, "{\"reset\"", 8) == 0) {
-        ck_assert_msg(t->on && seq > t->seq && strstr(text, "\"why\":\"slow\""), "%s", text);
+        ck_assert_msg(t->on && seq > t->seq && strcmp(v1_member(text, "why"), t->why) == 0, "%s", text);
         t->resets++;
     } else {
         ck_assert_msg(t->on && seq == t->seq + 1, "%s to %lld: %.80s", t->channel, t->seq, text);
@@ -318,12 +351,38 @@ static void publish_large(const char *channel, int count)
         publish(channel, text);
 }
 
+/* What it has yet to get leaves the history before it reads on. */
+START_TEST(overtaken_while_catching_up)
+{
+    static char filling[1000];
+    begin(_i + 1, "history_size = 600\nhistory_bytes = 4m\nsubscribe = any\nout_limit = 8k\n");
+    memset(filling, 'x', sizeof filling - 1);
+    struct told told = {.channel = "test", .why = "gone", .on = true, .seq = 1};
+    char *first = strdup(publish("test", filling));
+    for (int i = 0; i < 599; i++)
+        publish("test", filling);
+    struct wsclient *c = visit("/other");
+    v1_say(c, "{\"sub\":[\"test\"],\"since\":{\"test\":\"%s\"}}", first);
+    v1_expect(c, "{\"sub\":*}");
+    for (int i = 0; i < 700; i++)
+        publish("test", filling);
+    while (!told.resets)
+        check_told(&told, v1_next(c));
+    ck_assert(told.seq == 1300);
+    expect_message(c, "test", publish("test", "new"), "new");
+    v1_expect_nothing(c);
+    free(first);
+    wsclient_close(c);
+    end();
+}
+END_TEST
+
 /* Several cuts of a queue in which other things stand, too. */
 START_TEST(dropped_where_it_is_said)
 {
     begin(_i + 1, "slow = drop\nout_limit = 100k\nsubscribe = any\n");
     struct wsclient *c = v1_open(site_ws(site), "/test", NULL);
-    struct told told[] = {{.channel = "test"}, {.channel = "news"}};
+    struct told told[] = {{.channel = "test", .why = "slow"}, {.channel = "news", .why = "slow"}};
     v1_expect(c, "{\"hello\":*}");
     publish_large("test", 60);
     v1_say(c, "{\"sub\":[\"news\"]}");
@@ -899,6 +958,8 @@ int main(void)
     tcase_add_loop_test(tc, already_there, 0, 2);
     tcase_add_loop_test(tc, channels_per_client, 0, 2);
     tcase_add_loop_test(tc, exactly_what_was_missed, 0, 2);
+    tcase_add_loop_test(tc, left_while_catching_up, 0, 2);
+    tcase_add_loop_test(tc, overtaken_while_catching_up, 0, 2);
     tcase_add_loop_test(tc, dropped_where_it_is_said, 0, 2);
     tcase_add_loop_test(tc, positions_that_are_gone, 0, 2);
     tcase_add_loop_test(tc, positions_that_are_none, 0, 2);

@@ -122,6 +122,70 @@ START_TEST(newcomers_get_what_follows)
 }
 END_TEST
 
+/* A client that is to get what it missed first. */
+static int join_behind(struct mail *asked)
+{
+    int fd = ask(asked);
+    joining_free(asked->ptr);
+    post((struct mail){.kind = MAIL_REGISTERED,
+                       .conn = asked->conn,
+                       .channel = CHANNEL,
+                       .value = SEAT_BEHIND,
+                       .ptr = shared_name_new("test", 4)});
+    turn();
+    expect_bytes(fd, ANSWER, strlen(ANSWER));
+    return fd;
+}
+
+static void expect_and_close(int fd, const char *bytes, size_t len)
+{
+    expect_bytes(fd, bytes, len);
+    close(fd);
+}
+
+/* What was published before a client had caught up is in what it missed. */
+START_TEST(who_catches_up_gets_what_follows)
+{
+    struct mail asked[3];
+    int live[2] = {join(&asked[0]), join(&asked[0])};
+    int behind[3] = {join_behind(&asked[0]), join_behind(&asked[1]), join_behind(&asked[2])};
+    publish(to_channel, "1");
+    post((struct mail){.kind = MAIL_LIVE, .conn = asked[0].conn, .channel = CHANNEL});
+    publish(to_channel, "2");
+    struct mail close_one = to_client(&asked[2]);
+    close_one.kind = MAIL_CLOSE;
+    close_one.value = 1000;
+    close_one.ptr = msg_new_close(ws, 1000, "");
+    post(close_one);
+    deliver_text(to_channel, "3", 1, 77); /* to three of them, by themselves */
+    turn();
+    ck_assert_uint_eq(hear(MAIL_CLOSED).value, 1);
+    ck_assert_uint_eq(hear(MAIL_RECEIPT_BEGUN).value, 3);
+    hear(MAIL_GONE);
+    hear_reached(77, 3);
+    for (int i = 0; i < 2; i++)
+        expect_and_close(live[i], "\x81\x01\x31\x81\x01\x32\x81\x01\x33", 9);
+    expect_and_close(behind[0], "\x81\x01\x32\x81\x01\x33", 6);
+    expect_and_close(behind[1], "", 0);
+    expect_and_close(behind[2], "\x88\x02\x03\xe8", 4);
+}
+END_TEST
+
+START_TEST(off_the_channel_behind_it)
+{
+    struct mail asked;
+    int stay[2] = {join(&asked), join(&asked)};
+    int leaver = join(&asked);
+    publish(to_channel, "1");
+    post((struct mail){.kind = MAIL_UNSUBSCRIBED, .conn = asked.conn, .channel = CHANNEL});
+    publish(to_channel, "2");
+    turn();
+    expect_and_close(leaver, "\x81\x01\x31", 3);
+    for (int i = 0; i < 2; i++)
+        expect_and_close(stay[i], "\x81\x01\x31\x81\x01\x32", 6);
+}
+END_TEST
+
 /* What was published before a close comes before it, what is published after it doesn't come. */
 START_TEST(closed_behind_it)
 {
@@ -565,6 +629,8 @@ int main(void)
     tcase_add_test(tc, one_write_for_each);
     tcase_add_test(tc, other_messages_in_between);
     tcase_add_test(tc, newcomers_get_what_follows);
+    tcase_add_test(tc, who_catches_up_gets_what_follows);
+    tcase_add_test(tc, off_the_channel_behind_it);
     tcase_add_test(tc, closed_behind_it);
     tcase_add_test(tc, gone);
     tcase_add_test(tc, receipts_in_between);
