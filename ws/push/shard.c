@@ -205,10 +205,16 @@ typedef void conn_visit(struct conn *c, void *arg);
 /* Whom a walk is for. */
 enum walk { WALK_ALL, WALK_LIVE /* not those on a channel who are to catch up first */ };
 
+/* The hub tells itself what became of those of whose end it was told. */
+static bool is_counted(const struct conn *c)
+{
+    return c && c->registered && !c->left;
+}
+
 static void visit_client(struct shard *s, struct conn_ref ref, conn_visit *visit, void *arg)
 {
     struct conn *c = conn_find(s, ref);
-    if (c && c->registered)
+    if (is_counted(c))
         visit(c, arg);
 }
 
@@ -263,7 +269,7 @@ static void each_client(struct shard *s, const struct mail *mail, enum walk walk
     } else {
         for (size_t fd = 0; fd < s->loop->slot_count; fd++) {
             struct conn *c = conn_of(s->loop->slots[fd]);
-            if (c && c->registered)
+            if (is_counted(c))
                 visit(c, arg);
         }
     }
@@ -365,7 +371,7 @@ static void refused(struct shard *s, const struct mail *mail)
 static struct conn *find_registered(struct shard *s, struct conn_ref ref)
 {
     struct conn *c = conn_find(s, ref);
-    return c && c->registered && !c->left ? c : NULL;
+    return is_counted(c) ? c : NULL;
 }
 
 static void subscribed(struct shard *s, const struct mail *mail)
