@@ -342,7 +342,7 @@ run: ## install what is missing, build, and serve http://127.0.0.1:8080/test/ (P
 	@exec conf/run.sh $(BUILD) $(PORT)
 
 install-deps: ## install every Debian package that a target may need
-	@conf/install-deps.sh build run check memcheck interop terminal browser compose coverage guard bench deb package dropin docs fuzz lint
+	@conf/install-deps.sh build run check memcheck interop terminal browser chaos compose coverage guard bench deb package dropin docs fuzz lint
 
 layers: ## no room includes a room above it
 	@t/layers.sh
