@@ -108,16 +108,20 @@ struct channel *hub_need_channel(struct hub *h, const char *name, size_t len)
     return ch;
 }
 
-void hub_release_channel(struct hub *h, struct channel *ch)
+static void free_channel(struct hub *h, struct channel *ch)
 {
-    if (ch->subscribers || ch->members || ch->inbox.count || !list_empty(&ch->inbox.waiters))
-        return;
     if (h->recent.channel == ch)
         h->recent.channel = NULL;
     HASH_DEL(h->channels, ch);
     h->free_numbers[h->free_count++] = ch->number;
     shared_name_unref(ch->name);
     free(ch);
+}
+
+void hub_release_channel(struct hub *h, struct channel *ch)
+{
+    if (!ch->subscribers && !ch->members && !ch->inbox.count && list_empty(&ch->inbox.waiters))
+        free_channel(h, ch);
 }
 
 /* ---- the rest ---- */
@@ -237,11 +241,9 @@ void hub_fini(struct hub *h)
         hub_drop_inbox(h, ch);
     }
     hub_drop_clients(h);
-    HASH_ITER(hh, h->channels, ch, next_channel)
-    {
+    while ((ch = h->channels) != NULL) {
         presence_drop(&ch->presence);
-        ch->subscribers = ch->members = 0;
-        hub_release_channel(h, ch);
+        free_channel(h, ch);
     }
     h->engine_ops->close(h->engine);
     websocket_free(h->ws);

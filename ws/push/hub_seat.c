@@ -24,7 +24,7 @@ struct channel *client_channel(const struct client *c, uint32_t i, enum seat *se
 static struct other_channel *find_other(const struct client *c, const struct channel *ch)
 {
     const struct full_client *full = full_client(c);
-    for (uint32_t i = 0; full && i < full->count; i++)
+    for (uint32_t i = full ? full->count : 0; i-- > 0;) /* who goes gives up the newest first */
         if (full->others[i].channel == ch)
             return &full->others[i];
     return NULL;

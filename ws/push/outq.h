@@ -36,8 +36,8 @@ void outq_fini(struct outq *q, outq_left left, void *arg);
 void outq_drop_unstarted(struct outq *q, outq_left left, void *arg);
 
 /* Drops text and binary messages that were not begun, and resets among them, the oldest first, until no more
- * than so many bytes and messages wait. Returns how many. While `left` is told of one, *kept is the place where
- * it would be in what is left: for outq_insert(). */
+ * than so many bytes and messages wait. Returns how many. While `left` is told of one, *kept is the place
+ * where it would be in what is left: for outq_insert(). */
 size_t outq_drop_oldest(struct outq *q, size_t bytes, size_t messages, uint32_t *kept, outq_left left,
                         void *arg);
 

@@ -64,7 +64,7 @@ static struct shard_channel *make_channel(struct shard *s, uint32_t number)
 
 static struct conn_channel *find_other(const struct conn *c, uint32_t channel)
 {
-    for (uint32_t i = 0; c->more && i < c->more->count; i++)
+    for (uint32_t i = c->more ? c->more->count : 0; i-- > 0;) /* who goes gives up the newest first */
         if (c->more->subscriptions[i].channel == channel)
             return &c->more->subscriptions[i];
     return NULL;
@@ -111,6 +111,8 @@ static bool add_other(struct conn *c, uint32_t channel, uint32_t index, bool beh
 static void note_behind(struct conn *c)
 {
     bool behind = c->channel != NO_CHANNEL && c->own_behind;
+    if (!c->behind)
+        return;
     for (uint32_t i = 0; !behind && c->more && i < c->more->count; i++)
         behind = c->more->subscriptions[i].behind;
     c->behind = behind;

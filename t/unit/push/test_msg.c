@@ -277,7 +277,7 @@ START_TEST(forms_of_notices)
     expect_envelope(sub, "{\"sub\":{\"a\":1}}");
     expect_event(sub, "");
     expect_envelope(hello, "{\"hello\":{\"a\":1}}");
-    expect_event(hello, "");
+    expect_event(hello, "event: hello\ndata: {\"a\":1}\n\n");
     msg_unref(sub);
     sub = msg_new_notice(NOTICE_SUB, "{\"a\":1}", 7);
     sub->id = (struct msg_id){7, 3};
