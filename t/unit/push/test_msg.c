@@ -278,12 +278,6 @@ START_TEST(forms_of_notices)
     expect_event(sub, "");
     expect_envelope(hello, "{\"hello\":{\"a\":1}}");
     expect_event(hello, "event: hello\ndata: {\"a\":1}\n\n");
-    msg_unref(sub);
-    sub = msg_new_notice(NOTICE_SUB, "{\"a\":1}", 7);
-    sub->id = (struct msg_id){7, 3};
-    const struct msg *form = msg_event(sub);
-    ck_assert(form->len >= 8 && memcmp(form->payload, "id: 7-3\n", 8) == 0); /* an id and no event */
-    ck_assert_ptr_null(memmem(form->payload, form->len, "data", 4));
     ck_assert_int_eq(msg_envelope(join, ws)->notice, NOTICE_JOIN); /* it is no message that may be dropped */
     ck_assert_int_eq(msg_event(join)->notice, NOTICE_JOIN);
     msg_unref(join);
