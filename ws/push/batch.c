@@ -105,9 +105,10 @@ static void catch_up_with(struct conn *c, uint32_t channel)
 
 void batch_catch_up(struct conn *c)
 {
+    const struct batch *mixed = c->shard->mixed;
     catch_up_with(c, c->channel);
-    for (uint32_t i = 0; c->more && i < c->more->count; i++)
-        catch_up_with(c, c->more->subscriptions[i].channel);
+    if (mixed && mixed->channel != c->channel && shard_is_on(c, mixed->channel))
+        catch_up_with(c, mixed->channel);
 }
 
 void batch_flush_all(struct shard *s)

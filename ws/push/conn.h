@@ -19,6 +19,7 @@
 #include "push/addresses.h"
 #include "push/mail.h"
 #include "push/outq.h"
+#include "push/places.h"
 #include "push/rate.h"
 #include "wire/http.h"
 #include "wire/websocket.h"
@@ -55,8 +56,10 @@ struct conn_more {
     /* wspush.v1 */
     struct shared_name *own; /* the name of its own channel */
     struct conn_channel *subscriptions;
+    struct places *places; /* of them */
     uint32_t count;
     uint32_t cap;
+    uint32_t behind;  /* how many of them it is to get what it missed of first */
     uint32_t faults;  /* in a row */
     uint64_t visited; /* by the shard's walk of this number */
 };

@@ -40,6 +40,7 @@ void conn_drop_more(struct conn *c)
     shared_name_unref(more->own);
     tally_change(TALLY_subscriptions, more->cap * sizeof *more->subscriptions, 0);
     free(more->subscriptions);
+    places_free(more->places);
     tally_change(TALLY_connections, sizeof *more, 0);
     free(more);
     c->more = NULL;

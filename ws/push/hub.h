@@ -18,6 +18,7 @@
 #include "push/engine.h"
 #include "push/inbox.h"
 #include "push/mail.h"
+#include "push/places.h"
 #include "push/receipt.h"
 #include "push/presence.h"
 #include "push/shard.h"
@@ -48,14 +49,21 @@ struct client {
     uint32_t own : 2;        /* enum seat: how it is on its own channel */
     uint32_t kept : 25;      /* its messages in inboxes or handed out */
     struct channel *channel; /* its own: the one that it came to */
-    uint64_t question;       /* the last one that was asked before it got what is new there */
+    union {
+        uint64_t question;     /* the last one that was asked before it got what is new there */
+        struct cursor *cursor; /* while it is behind there */
+    };
 };
 
 /* A channel that a client is on besides its own. */
 struct other_channel {
     struct channel *channel;
-    uint64_t question;     /* the last one that was asked before it got what is new there */
-    enum seat seat;        /* SEAT_NONE: the engine is asked */
+    union { /* as for its own */
+        uint64_t question;
+        struct cursor *cursor;
+    };
+    uint32_t seat : 2;     /* enum seat; SEAT_NONE: the engine is asked */
+    uint32_t present : 30; /* its place among its user's clients there */
     uint32_t subscription; /* its number: what the engine read for an earlier one is not for this one */
 };
 
@@ -66,9 +74,11 @@ struct full_client {
     struct list of_user;
     struct list wandering; /* in the hub's wanderers, if it is on another channel than its own */
     struct other_channel *others;
+    struct places *places; /* of them */
     uint32_t count;
     uint32_t cap;
     uint32_t own_subscription; /* 0: it is not on its own channel, and not about to be */
+    uint32_t own_present;      /* its place among its user's clients on its own channel */
 };
 
 /* NULL where it is not one. */
@@ -308,8 +318,14 @@ void hub_want_seat(struct hub *h, struct client *c, struct channel *ch);
 /* The number of its subscription: one for each time that it came to a channel or asked for it. 0: it is not
  * on the channel and not about to be, or it can't come and go. */
 uint32_t client_subscription(const struct client *c, const struct channel *ch);
-/* NULL: that one is over. */
-struct channel *client_subscribed(const struct client *c, uint32_t subscription);
+/* The channel of that name, if it is that one which the client is subscribed to. NULL: that one is over. */
+struct channel *client_subscribed(struct hub *h, const struct client *c, uint32_t subscription,
+                                  const char *name, size_t len);
+/* Where it keeps its cursor on a channel that it is behind on; NULL: it is not. */
+struct cursor **client_cursor(struct client *c, const struct channel *ch);
+/* It is at that place among its user's clients on the channel; and that place. */
+void client_set_present(struct client *c, const struct channel *ch, uint32_t place);
+uint32_t client_present(const struct client *c, const struct channel *ch);
 /* Gives it a seat on a channel of its own; takes it away again, and releases the channel. */
 void hub_take_seat(struct hub *h, struct client *c, struct channel *ch, enum seat seat);
 void hub_leave_seat(struct hub *h, struct client *c, struct channel *ch);
@@ -335,9 +351,10 @@ void hub_tell(struct hub *h, const struct client *c, struct msg *take_notice);
 
 /* hub_cursor.c: what a client missed */
 
-/* It is to get what follows that position of the channel, then to go live. */
+/* It has its seat, and is to get what follows that position of the channel, then to go live. */
 void hub_add_cursor(struct hub *h, struct client *c, struct channel *ch, struct msg_id position);
-void hub_drop_cursor(struct hub *h, const struct client *c, const struct channel *ch);
+/* Before it gives up its seat. */
+void hub_drop_cursor(struct hub *h, struct client *c, const struct channel *ch);
 void hub_on_more(struct hub *h, const struct mail *mail);
 /* What the engine has read for a cursor; `ch` NULL: for one that is gone. */
 void hub_replay(struct hub *h, struct client *c, struct channel *ch, const struct excerpt *excerpt);

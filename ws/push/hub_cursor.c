@@ -53,15 +53,10 @@ static void free_if_done(struct hub *h, struct catching *catching)
     free(catching);
 }
 
-static struct cursor *cursor_on(const struct catching *catching, const struct channel *ch)
+static struct cursor *cursor_on(struct client *c, const struct channel *ch)
 {
-    for (const struct list *l = catching ? catching->cursors.next : NULL; l && l != &catching->cursors;
-         l = l->next) {
-        struct cursor *cursor = LIST_ENTRY(l, struct cursor, link);
-        if (cursor->channel == ch)
-            return cursor;
-    }
-    return NULL;
+    struct cursor **cursor = client_cursor(c, ch);
+    return cursor ? *cursor : NULL;
 }
 
 static void free_cursor(struct cursor *cursor)
@@ -80,17 +75,17 @@ void hub_add_cursor(struct hub *h, struct client *c, struct channel *ch, struct 
     list_init(&cursor->link);
     tally_change(TALLY_subscriptions, 0, sizeof *cursor);
     list_append(&need(h, c)->cursors, &cursor->link);
+    *client_cursor(c, ch) = cursor;
     hub_post(h, c->conn.shard, (struct mail){.kind = MAIL_CATCH_UP, .conn = c->conn});
 }
 
-void hub_drop_cursor(struct hub *h, const struct client *c, const struct channel *ch)
+void hub_drop_cursor(struct hub *h, struct client *c, const struct channel *ch)
 {
-    struct catching *catching = h->catching ? find(h, c) : NULL;
-    struct cursor *cursor = cursor_on(catching, ch);
+    struct cursor *cursor = cursor_on(c, ch);
     if (!cursor)
         return;
     free_cursor(cursor);
-    free_if_done(h, catching);
+    free_if_done(h, find(h, c));
 }
 
 void hub_drop_cursors(struct hub *h, const struct client *c)
@@ -139,7 +134,7 @@ static bool has_others(const struct catching *catching)
 void hub_replay(struct hub *h, struct client *c, struct channel *ch, const struct excerpt *e)
 {
     struct catching *catching = find(h, c);
-    struct cursor *cursor = ch ? cursor_on(catching, ch) : NULL;
+    struct cursor *cursor = ch ? cursor_on(c, ch) : NULL;
     if (!cursor) { /* it left the channel meanwhile, and is to hear that it may ask again */
         post_part(h, c, NULL, 0, catching != NULL);
         return;

@@ -17,17 +17,21 @@ struct channel *client_channel(const struct client *c, uint32_t i, enum seat *se
         return c->channel;
     }
     const struct other_channel *other = &full_client(c)->others[i - 1];
-    *seat = other->seat;
+    *seat = (enum seat)other->seat;
     return other->channel;
+}
+
+static uint32_t number_at(const void *others, uint32_t place)
+{
+    return ((const struct other_channel *)others)[place].channel->number;
 }
 
 static struct other_channel *find_other(const struct client *c, const struct channel *ch)
 {
     const struct full_client *full = full_client(c);
-    for (uint32_t i = full ? full->count : 0; i-- > 0;) /* who goes gives up the newest first */
-        if (full->others[i].channel == ch)
-            return &full->others[i];
-    return NULL;
+    uint32_t at =
+        full ? places_find(full->places, number_at, full->others, full->count, ch->number) : NO_PLACE;
+    return at == NO_PLACE ? NULL : &full->others[at];
 }
 
 enum seat client_seat(const struct client *c, const struct channel *ch)
@@ -35,7 +39,7 @@ enum seat client_seat(const struct client *c, const struct channel *ch)
     if (c->channel == ch)
         return (enum seat)c->own;
     const struct other_channel *other = find_other(c, ch);
-    return other ? other->seat : SEAT_NONE;
+    return other ? (enum seat)other->seat : SEAT_NONE;
 }
 
 bool client_was_live_on(const struct client *c, const struct channel *ch, uint64_t question)
@@ -48,14 +52,15 @@ bool client_was_live_on(const struct client *c, const struct channel *ch, uint64
 
 static void set_seat(const struct hub *h, struct client *c, struct channel *ch, enum seat seat)
 {
+    uint64_t question = seat == SEAT_BEHIND ? 0 : h->last_question; /* it has no cursor yet */
     if (c->channel == ch) {
         c->own = seat & 3u;
-        c->question = h->last_question;
+        c->question = question;
         return;
     }
     struct other_channel *other = find_other(c, ch);
-    other->seat = seat;
-    other->question = h->last_question;
+    other->seat = seat & 3u;
+    other->question = question;
 }
 
 uint32_t client_subscription(const struct client *c, const struct channel *ch)
@@ -66,15 +71,36 @@ uint32_t client_subscription(const struct client *c, const struct channel *ch)
     return other ? other->subscription : 0;
 }
 
-struct channel *client_subscribed(const struct client *c, uint32_t subscription)
+struct channel *client_subscribed(struct hub *h, const struct client *c, uint32_t subscription,
+                                  const char *name, size_t len)
 {
     const struct full_client *full = full_client(c);
     if (subscription == (full ? full->own_subscription : 0))
         return c->channel;
-    for (uint32_t i = 0; full && i < full->count; i++)
-        if (full->others[i].subscription == subscription)
-            return full->others[i].channel;
-    return NULL;
+    struct channel *ch = full ? hub_find_channel(h, name, len) : NULL;
+    const struct other_channel *other = ch ? find_other(c, ch) : NULL;
+    return other && other->subscription == subscription ? ch : NULL;
+}
+
+struct cursor **client_cursor(struct client *c, const struct channel *ch)
+{
+    if (c->channel == ch)
+        return c->own == SEAT_BEHIND ? &c->cursor : NULL;
+    struct other_channel *other = find_other(c, ch);
+    return other && other->seat == SEAT_BEHIND ? &other->cursor : NULL;
+}
+
+void client_set_present(struct client *c, const struct channel *ch, uint32_t place)
+{
+    if (c->channel == ch)
+        full_client(c)->own_present = place;
+    else
+        find_other(c, ch)->present = place & 0x3fffffffu;
+}
+
+uint32_t client_present(const struct client *c, const struct channel *ch)
+{
+    return c->channel == ch ? full_client(c)->own_present : find_other(c, ch)->present;
 }
 
 static void add_other(struct hub *h, struct client *c, struct channel *ch, uint32_t subscription)
@@ -93,6 +119,7 @@ static void add_other(struct hub *h, struct client *c, struct channel *ch, uint3
         list_append(&h->wanderers, &full->wandering);
     full->others[full->count++] =
         (struct other_channel){.channel = ch, .seat = SEAT_NONE, .subscription = subscription};
+    places_add(&full->places, number_at, full->others, full->count);
     ch->members++;
 }
 
@@ -142,6 +169,7 @@ static void remove_other(struct client *c, struct channel *ch)
 {
     struct full_client *full = full_client(c);
     struct other_channel *other = find_other(c, ch);
+    places_remove(full->places, number_at, full->others, full->count, (uint32_t)(other - full->others));
     *other = full->others[--full->count];
     ch->members--;
     if (full->count == 0)
@@ -174,6 +202,8 @@ void hub_drop_others(struct client *c)
         return;
     tally_change(TALLY_subscriptions, full->cap * sizeof *full->others, 0);
     free(full->others);
+    places_free(full->places);
     full->others = NULL;
+    full->places = NULL;
     full->cap = 0;
 }

@@ -148,7 +148,7 @@ void hub_go_on(struct hub *h, const struct reading *r, const struct excerpt *exc
     struct client *c = hub_find_client(h, r->client);
     if (!c || c->gone)
         return;
-    struct channel *ch = client_subscribed(c, r->subscription);
+    struct channel *ch = client_subscribed(h, c, r->subscription, r->channel, r->channel_len);
     if (r->most)
         hub_replay(h, c, ch, excerpt);
     else if (!ch)

@@ -62,12 +62,17 @@ static struct shard_channel *make_channel(struct shard *s, uint32_t number)
 
 /* ---- which of a client's channels it is ---- */
 
+static uint32_t number_at(const void *subscriptions, uint32_t place)
+{
+    return ((const struct conn_channel *)subscriptions)[place].channel;
+}
+
 static struct conn_channel *find_other(const struct conn *c, uint32_t channel)
 {
-    for (uint32_t i = c->more ? c->more->count : 0; i-- > 0;) /* who goes gives up the newest first */
-        if (c->more->subscriptions[i].channel == channel)
-            return &c->more->subscriptions[i];
-    return NULL;
+    const struct conn_more *more = c->more;
+    uint32_t at =
+        more ? places_find(more->places, number_at, more->subscriptions, more->count, channel) : NO_PLACE;
+    return at == NO_PLACE ? NULL : &more->subscriptions[at];
 }
 
 static void set_index(struct conn *c, uint32_t channel, uint32_t index)
@@ -92,7 +97,7 @@ static bool is_own(const struct conn *c, const struct shared_name *name)
     return !own || (own->len == name->len && memcmp(own->text, name->text, own->len) == 0);
 }
 
-static bool add_other(struct conn *c, uint32_t channel, uint32_t index, bool behind)
+static void add_other(struct conn *c, uint32_t channel, uint32_t index, bool behind)
 {
     struct conn_more *more = c->more;
     if (more->count == more->cap) {
@@ -105,17 +110,13 @@ static bool add_other(struct conn *c, uint32_t channel, uint32_t index, bool beh
         more->cap = cap;
     }
     more->subscriptions[more->count++] = (struct conn_channel){channel, index, behind};
-    return true;
+    more->behind += behind;
+    places_add(&more->places, number_at, more->subscriptions, more->count);
 }
 
 static void note_behind(struct conn *c)
 {
-    bool behind = c->channel != NO_CHANNEL && c->own_behind;
-    if (!c->behind)
-        return;
-    for (uint32_t i = 0; !behind && c->more && i < c->more->count; i++)
-        behind = c->more->subscriptions[i].behind;
-    c->behind = behind;
+    c->behind = (c->channel != NO_CHANNEL && c->own_behind) || (c->more && c->more->behind);
 }
 
 /* Of a client that is on several channels. */
@@ -163,13 +164,17 @@ static uint32_t forget_subscription(struct conn *c, uint32_t channel)
         c->channel = NO_CHANNEL;
         return c->channel_index;
     }
+    struct conn_more *more = c->more;
     struct conn_channel *sub = find_other(c, channel);
     uint32_t index = sub->index;
-    *sub = c->more->subscriptions[--c->more->count];
+    more->behind -= sub->behind;
+    places_remove(more->places, number_at, more->subscriptions, more->count,
+                  (uint32_t)(sub - more->subscriptions));
+    *sub = more->subscriptions[--more->count];
     return index;
 }
 
-static bool is_on(const struct conn *c, uint32_t channel)
+bool shard_is_on(const struct conn *c, uint32_t channel)
 {
     return c->channel == channel || find_other(c, channel);
 }
@@ -293,11 +298,13 @@ static void count_one(struct conn *c, void *arg)
 
 static void settle_for_client(struct shard *s, struct conn_ref ref)
 {
-    const struct conn *c = conn_find(s, ref);
-    if (c && c->channel != NO_CHANNEL)
+    const struct conn *c = s->batch_count ? conn_find(s, ref) : NULL;
+    if (!c)
+        return;
+    if (c->channel != NO_CHANNEL)
         batch_settle(s, c->channel);
-    for (uint32_t i = 0; c && c->more && i < c->more->count; i++)
-        batch_settle(s, c->more->subscriptions[i].channel);
+    if (s->mixed && find_other(c, s->mixed->channel))
+        batch_settle(s, s->mixed->channel);
 }
 
 /* What comes to the clients of a scope is to follow what was gathered for them. */
@@ -388,7 +395,7 @@ static void subscribed(struct shard *s, const struct mail *mail)
 static void unsubscribed(struct shard *s, const struct mail *mail)
 {
     struct conn *c = find_registered(s, mail->conn);
-    if (!c || !is_on(c, mail->channel))
+    if (!c || !shard_is_on(c, mail->channel))
         return;
     batch_settle(s, mail->channel);
     shard_unsubscribe(s, c, mail->channel);
@@ -419,16 +426,23 @@ static void replay(struct shard *s, const struct mail *mail)
     replay_free(messages);
 }
 
+static void catch_up_on(struct conn *c, uint32_t channel)
+{
+    struct conn_channel *sub = find_other(c, channel);
+    c->more->behind -= sub->behind;
+    sub->behind = false;
+}
+
 static void live(struct shard *s, const struct mail *mail)
 {
     struct conn *c = find_registered(s, mail->conn);
-    if (!c || !is_on(c, mail->channel))
+    if (!c || !shard_is_on(c, mail->channel))
         return;
     batch_settle(s, mail->channel); /* what is in it came before */
     if (c->channel == mail->channel)
         c->own_behind = false;
     else
-        find_other(c, mail->channel)->behind = false;
+        catch_up_on(c, mail->channel);
     note_behind(c);
 }
 

@@ -106,6 +106,7 @@ void shard_subscribe(struct shard *s, struct conn *c, uint32_t channel, struct s
 void shard_unsubscribe(struct shard *s, struct conn *c, uint32_t channel);
 /* From all. */
 void shard_unsubscribe_all(struct shard *s, struct conn *c);
+bool shard_is_on(const struct conn *c, uint32_t channel);
 /* Whether it is not to get yet what is new on the channel. */
 bool shard_is_behind_on(const struct conn *c, uint32_t channel);
 static inline bool shard_is_behind(const struct conn *c, uint32_t channel)
