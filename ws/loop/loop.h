@@ -45,6 +45,8 @@ struct io {
 
 /* Who can wait comes in a later turn when so much was `worked` in this one. */
 enum { LOOP_WORK_A_TURN = 1024 * 1024 };
+/* Whoever has little to do need not wait, until so much was. */
+enum { LOOP_WORK_AT_MOST = 2 * LOOP_WORK_A_TURN };
 
 /* Threads that get letters. */
 enum { LOOPS_MAX = 64 };

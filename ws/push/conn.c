@@ -23,6 +23,13 @@
  * its header are one read. */
 enum { READ_A_TURN = 64 * 1024 + 16, READ_COMPRESSED = 1024 };
 
+/* Bytes that make little work. */
+enum { LITTLE = 512 };
+
+/* What it is to take a client that goes off one of its channels, at the hub too: as much as so many bytes
+ * passed on. */
+enum { LEAVING_WORK = 48 };
+
 /* Bytes of messages on their way to the hub above which nobody is read who may add to them. */
 enum { CARGO_MARK = 2 * 1024 * 1024 };
 
@@ -228,6 +235,19 @@ void conn_read(struct conn *c)
     pause_if_needed(c, c->msgs_in != messages);
 }
 
+/* Whether a few bytes wait to be read, and not the end. */
+static bool says_little(const struct loop *loop, int fd)
+{
+    ssize_t n = recv(fd, loop->scratch, LITTLE + 1, MSG_PEEK);
+    return n > 0 && n <= LITTLE;
+}
+
+/* In a turn that is full, who says little need not wait behind those who say much. */
+static bool is_heard(const struct loop *loop, int fd)
+{
+    return loop->worked < LOOP_WORK_A_TURN || (loop->worked < LOOP_WORK_AT_MOST && says_little(loop, fd));
+}
+
 static void on_event(struct loop *loop, struct io *io, uint32_t events)
 {
     struct conn *c = conn_of(io);
@@ -236,7 +256,7 @@ static void on_event(struct loop *loop, struct io *io, uint32_t events)
     if (c->state == CONN_REGISTERING) {
         if (events & (EPOLLERR | EPOLLHUP))
             conn_drop(c, 1006);
-    } else if (events & (EPOLLIN | EPOLLERR | EPOLLHUP) && loop->worked < LOOP_WORK_A_TURN) {
+    } else if (events & (EPOLLIN | EPOLLERR | EPOLLHUP) && is_heard(loop, io->fd)) {
         if (c->state == CONN_OPEN && hub_is_laden(c))
             hold_back(c);
         else
@@ -362,6 +382,8 @@ void conn_end(struct conn *c)
 
 void conn_drop(struct conn *c, unsigned code)
 {
+    if (c->more && !c->io.reaping)
+        c->shard->loop->worked += c->more->count * (size_t)LEAVING_WORK;
     c->close_code = (uint16_t)code;
     loop_want_reap(c->shard->loop, &c->io);
 }

@@ -15,8 +15,8 @@
 enum { FAULTS_MAX = 8 };
 
 /* What counts as another request: so many channels in one, and so many bytes, which jansson takes some time
- * for. A byte of it is as much work as so many that are passed on. */
-enum { CHANNELS_A_REQUEST = 10, BYTES_A_REQUEST = 16 * 1024, BYTE_WORK = 16 };
+ * for. A byte of it is as much work as so many that are passed on, and so is a channel, at the hub too. */
+enum { CHANNELS_A_REQUEST = 10, BYTES_A_REQUEST = 16 * 1024, BYTE_WORK = 16, CHANNEL_WORK = 160 };
 
 static void say(struct conn *c, struct msg *take_notice)
 {
@@ -173,6 +173,7 @@ int conn_take_request(struct conn *c, const uint8_t *text, size_t len)
     case V1_NO_REQUEST: result = refuse(c, "request", why); break;
     case V1_NO_MEMORY: result = -ERR_MEMORY; break;
     }
+    c->shard->loop->worked += r.channel_count * CHANNEL_WORK;
     if (result == 0)
         conn_has_said(c, r.channel_count / CHANNELS_A_REQUEST + len / BYTES_A_REQUEST, 0);
     v1_request_fini(&r);
