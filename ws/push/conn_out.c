@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "push/batch.h"
 #include "push/conn.h"
 #include "push/notice.h"
@@ -191,37 +192,54 @@ static void close_slow(struct conn *c)
     conn_fail(c, -ERR_SLOW);
 }
 
-/* What a cut takes out of a queue: of each channel the newest that is lost. */
-struct cut {
-    struct conn *conn;
-    uint32_t kept;     /* what is left before the message that goes */
-    struct buf losses; /* struct loss */
-};
-
+/* Of a channel whose messages a cut takes out of a queue. */
 struct loss {
     struct shared_name *channel;
-    struct msg_id id;
-    uint32_t place; /* in what is left of the queue */
+    struct msg_id id; /* the newest that is lost */
+    uint32_t place;   /* in what is left of the queue */
+    UT_hash_handle hh;
+};
+
+struct cut {
+    struct conn *conn;
+    uint32_t kept; /* what is left before the message that goes */
+    bool failed;   /* no memory */
+    struct loss *losses;
+    struct loss *last; /* that was noted */
 };
 
 /* A channel that was gone in between has another name of the same letters. */
-static bool same_name(const struct shared_name *a, const struct shared_name *b)
+static struct loss *find_loss(const struct cut *cut, const struct shared_name *channel)
 {
-    return a == b || (a->len == b->len && memcmp(a->text, b->text, a->len) == 0);
+    struct loss *loss;
+    if (cut->last && cut->last->channel == channel)
+        return cut->last;
+    HASH_FIND(hh, cut->losses, channel->text, channel->len, loss);
+    return loss;
+}
+
+static struct loss *add_loss(struct cut *cut, struct shared_name *channel)
+{
+    struct loss *loss = malloc(sizeof *loss);
+    if (!loss)
+        return NULL;
+    loss->channel = shared_name_ref(channel);
+    HASH_ADD_KEYPTR(hh, cut->losses, channel->text, channel->len, loss);
+    return loss;
 }
 
 /* The channel's loss, which is its last one so far. */
 static void note_loss(struct cut *cut, const struct msg *m)
 {
-    struct loss *losses = (void *)cut->losses.data;
-    size_t count = cut->losses.len / sizeof *losses;
-    for (size_t i = 0; i < count; i++)
-        if (same_name(losses[i].channel, m->channel)) {
-            losses[i].id = m->id;
-            losses[i].place = cut->kept;
-            return;
-        }
-    buf_add(&cut->losses, &(struct loss){shared_name_ref(m->channel), m->id, cut->kept}, sizeof *losses);
+    struct loss *loss = find_loss(cut, m->channel);
+    if (!loss)
+        loss = add_loss(cut, m->channel);
+    cut->failed |= !loss;
+    if (!loss)
+        return;
+    loss->id = m->id;
+    loss->place = cut->kept;
+    cut->last = loss;
 }
 
 static void on_cut(void *arg, const struct msg *m, bool written)
@@ -232,35 +250,52 @@ static void on_cut(void *arg, const struct msg *m, bool written)
         note_loss(cut, m);
 }
 
-static int by_place(const void *a, const void *b)
+static int by_place(const struct loss *a, const struct loss *b)
 {
-    const struct loss *x = a;
-    const struct loss *y = b;
-    return x->place < y->place ? -1 : x->place > y->place;
+    return a->place < b->place ? -1 : a->place > b->place;
+}
+
+static bool tell_loss(struct cut *cut, const struct loss *loss, struct insertion *out)
+{
+    struct msg *m = notice_reset(loss->channel, "slow", loss->id);
+    struct msg *form = m ? form_for(cut->conn, m) : NULL;
+    *out = (struct insertion){loss->place, form};
+    if (form)
+        msg_ref(form);
+    msg_unref(m);
+    return form != NULL;
 }
 
 /* Where a channel's messages are missing it is said: behind what was said before of that channel, and before
- * what is left of it. The last place is first, so that the others stay what they are. False when there is no
- * memory. */
+ * what is left of it. False when there is no memory. */
 static bool tell_losses(struct cut *cut)
 {
     struct conn *c = cut->conn;
-    struct loss *losses = (void *)cut->losses.data;
-    size_t count = cut->losses.len / sizeof *losses;
-    bool told = !buf_failed(&cut->losses);
-    if (count)
-        qsort(losses, count, sizeof *losses, by_place);
-    while (count--) {
-        struct msg *m = notice_reset(losses[count].channel, "slow", losses[count].id);
-        struct msg *form = m ? form_for(c, m) : NULL;
-        told = told && form && outq_insert(&c->out, losses[count].place, form) == 0;
-        if (told)
-            shard_count_out(c->shard, (int64_t)msg_frame_len(form));
-        msg_unref(m);
-        shared_name_unref(losses[count].channel);
-    }
-    buf_fini(&cut->losses);
+    uint32_t count = 0;
+    struct insertion *all = malloc((HASH_COUNT(cut->losses) + 1) * sizeof *all);
+    bool told = all && !cut->failed;
+    HASH_SORT(cut->losses, by_place);
+    for (const struct loss *loss = cut->losses; loss && told; loss = loss->hh.next)
+        told = tell_loss(cut, loss, &all[count++]);
+    size_t before = c->out.bytes;
+    told = told && outq_insert(&c->out, all, count) == 0;
+    shard_count_out(c->shard, (int64_t)(c->out.bytes - before));
+    while (count-- > 0)
+        msg_unref(all[count].m);
+    free(all);
     return told;
+}
+
+static void forget_losses(struct cut *cut)
+{
+    struct loss *loss;
+    struct loss *next;
+    HASH_ITER(hh, cut->losses, loss, next)
+    {
+        HASH_DEL(cut->losses, loss);
+        shared_name_unref(loss->channel);
+        free(loss);
+    }
 }
 
 static bool cut_queue(struct conn *c, size_t bytes, size_t messages)
@@ -273,7 +308,9 @@ static bool cut_queue(struct conn *c, size_t bytes, size_t messages)
     c->too_slow = false;
     c->slow_since = 0;
     shard_count_out(c->shard, (int64_t)c->out.bytes - (int64_t)before);
-    return tell_losses(&cut);
+    bool told = tell_losses(&cut);
+    forget_losses(&cut);
+    return told;
 }
 
 void conn_is_slow(struct conn *c, size_t bytes, size_t messages)

@@ -108,13 +108,21 @@ void outq_drop_unstarted(struct outq *q, outq_left left, void *arg)
         release_ring(q);
 }
 
-int outq_insert(struct outq *q, uint32_t place, struct msg *m)
+int outq_insert(struct outq *q, const struct insertion *all, uint32_t count)
 {
-    if (outq_push(q, m) < 0)
-        return -1;
-    for (uint32_t i = q->count - 1; i > place; i--)
-        *slot(q, i) = *slot(q, i - 1);
-    *slot(q, place) = m;
+    uint32_t from = q->count;
+    uint32_t to = q->count + count;
+    while (q->cap < to)
+        if (grow(q) < 0)
+            return -1;
+    for (uint32_t i = count; i-- > 0;) { /* from behind, so that each moves once */
+        while (from > all[i].place)
+            *slot(q, --to) = *slot(q, --from);
+        msg_ref(all[i].m);
+        q->bytes += msg_frame_len(all[i].m);
+        *slot(q, --to) = all[i].m;
+    }
+    q->count += count;
     return 0;
 }
 

@@ -45,8 +45,15 @@ size_t outq_drop_oldest(struct outq *q, size_t bytes, size_t messages, uint32_t 
  * may expire is left. */
 size_t outq_drop_expired(struct outq *q, int64_t now, bool *mortal, outq_left left, void *arg);
 
-/* Adds a message before the one at this place, which was not begun. 0, or -1 when there is no memory. */
-int outq_insert(struct outq *q, uint32_t place, struct msg *m);
+/* A message that is to come before the one at this place, which was not begun. */
+struct insertion {
+    uint32_t place; /* in the queue as it was */
+    struct msg *m;
+};
+
+/* Adds messages, in the order of their places, and takes references to them. 0, or -1 when there is no
+ * memory: then none. */
+int outq_insert(struct outq *q, const struct insertion *all, uint32_t count);
 /* Adds a message at the end and takes a reference to it. 0, or -1 when there is no memory. */
 int outq_push(struct outq *q, struct msg *m);
 /* So many bytes of the first message, less than all, are out already. */
