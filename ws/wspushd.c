@@ -236,6 +236,7 @@ static void on_turn_0(void *arg)
 {
     struct daemon *d = arg;
     shard_receipts_report(&d->workers[0].shard);
+    hub_tell_lists(&d->hub);
     hub_measure(&d->hub);
 }
 

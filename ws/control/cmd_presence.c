@@ -1,26 +1,21 @@
 /* WS.PRESENCE: who is on a channel. */
-#include <stdlib.h>
-
 #include "control/answers.h"
 #include "control/dispatch.h"
 
-static void add_clients(struct buf *out, const struct channel *ch, const struct presence *p)
+static void add_clients(struct buf *out, const struct present *p)
 {
-    uint64_t *clients = malloc(p->clients * sizeof *clients);
-    size_t count = clients ? hub_present(ch, p->user, clients, p->clients) : 0;
-    resp_add_array(out, count);
-    for (size_t i = 0; i < count; i++)
-        answer_client_name(out, clients[i]);
-    free(clients);
+    resp_add_array(out, p->count);
+    for (uint32_t i = 0; i < p->count; i++)
+        answer_client_name(out, present_client(p, i)->number);
 }
 
-static void add_user(struct buf *out, int proto, const struct channel *ch, const struct presence *p)
+static void add_user(struct buf *out, int proto, const struct present *p)
 {
     resp_add_map(out, proto, 3);
     resp_add_text(out, "user");
     resp_add_bulk(out, p->user->name->text, p->user->name->len);
     resp_add_text(out, "clients");
-    add_clients(out, ch, p);
+    add_clients(out, p);
     resp_add_text(out, "since");
     resp_add_int(out, p->since);
 }
@@ -36,9 +31,10 @@ static void run_presence(struct session *s, const struct resp_request *r)
     }
     const struct channel *ch = hub_find_channel(s->control->hub, target.name, target.name_len);
     struct buf *out = session_reply(s);
-    resp_add_array(out, ch ? HASH_COUNT(ch->presence) : 0);
-    for (const struct presence *p = ch ? ch->presence : NULL; p; p = p->hh.next)
-        add_user(out, s->proto, ch, p);
+    const struct presence *all = ch ? ch->presence : NULL;
+    resp_add_array(out, presence_count(all));
+    for (const struct present *p = all ? all->users : NULL; p; p = p->hh.next)
+        add_user(out, s->proto, p);
 }
 
 const struct command commands_presence[] = {

@@ -240,6 +240,7 @@ void hub_fini(struct hub *h)
     {
         hub_drop_inbox(h, ch);
     }
+    hub_drop_lists(h);
     hub_drop_clients(h);
     while ((ch = h->channels) != NULL) {
         presence_drop(&ch->presence);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/config.h"
 #include "base/hash.h"
 #include "base/name.h"
@@ -33,7 +34,7 @@ struct channel {
     uint32_t behind;  /* those of them that are to get what they missed first */
     uint32_t members; /* client records that point here, those of gone clients too */
     struct inbox inbox;
-    struct presence *presence; /* by user: who is on it; those whom nobody knows are not in it */
+    struct presence *presence; /* who is on it, but for those whom nobody knows; NULL: nobody */
     UT_hash_handle hh;
     uint32_t per_shard[]; /* subscribers */
 };
@@ -190,6 +191,7 @@ struct hub {
     const struct publication *publishing; /* to `recent`, by the call that runs; NULL: not so */
     struct list wanderers;                /* clients that are on other channels than their own */
     struct catching *catching;            /* clients that are to get what they missed, by number */
+    struct buf untold;                    /* who is to be told at the end of the turn who is on a channel */
     uint32_t number_count;
     uint32_t *free_numbers;
     uint32_t free_count;
@@ -215,6 +217,8 @@ void hub_fini(struct hub *h);
 void hub_on_mail(struct hub *h, const struct mail *mail);
 /* Once a turn: whether too much is queued somewhere (world->congested), as everybody may read it. */
 void hub_measure(struct hub *h);
+/* At the end of a turn: who came in it is told who is there. */
+void hub_tell_lists(struct hub *h);
 
 /* What a question about a target can be answered with. */
 enum hub_answer { HUB_OK, HUB_NONE, HUB_CLOSED, HUB_NO_TARGET, HUB_TOO_BIG, HUB_NO_MEMORY };
@@ -362,12 +366,12 @@ void hub_drop_cursors(struct hub *h, const struct client *c);
 
 /* hub_presence.c: who is on a channel */
 
-void hub_enter_presence(struct hub *h, const struct client *c, struct channel *ch);
+void hub_enter_presence(struct hub *h, struct client *c, struct channel *ch);
 void hub_leave_presence(struct hub *h, const struct client *c, struct channel *ch);
-/* All who are there, for one client. */
+/* The client is to get the list of all who are there, at the end of the turn. */
 void hub_tell_presence(struct hub *h, const struct client *c, const struct channel *ch);
-/* The user's clients on the channel, `most` at most; returns how many. */
-size_t hub_present(const struct channel *ch, const struct user *user, uint64_t *clients, size_t most);
+/* Nobody is told any more. */
+void hub_drop_lists(struct hub *h);
 /* Posts a message for delivery with a reference of its own. */
 void hub_post_message(struct hub *h, uint32_t shard, struct mail mail, struct msg *m);
 /* Tells upwards what passes by on a channel, if such things are watched. The caller fills in what is not of
