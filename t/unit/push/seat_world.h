@@ -317,10 +317,11 @@ static inline void add_letter(struct buf *out, const struct mail *m)
     }
 }
 
-/* These letters came to the shard, and no others. */
+/* The turn is over: these letters came to the shard, and no others. */
 static inline void expect_letters(int shard, const char *text)
 {
     struct buf got = {0};
+    hub_tell_lists(&hub);
     for (;;) {
         struct mail m = next_letter(shard, (enum mail_kind) - 1);
         if ((int)m.kind == -1)
@@ -331,10 +332,11 @@ static inline void expect_letters(int shard, const char *text)
     buf_fini(&got);
 }
 
-/* Whatever came is not looked at. */
+/* The turn is over: whatever came is not looked at. */
 static inline void skip_letters(void)
 {
     struct buf got = {0};
+    hub_tell_lists(&hub);
     for (int i = 0; i < SHARDS; i++)
         for (struct mail m; m = next_letter(i, (enum mail_kind) - 1), (int)m.kind != -1;)
             add_letter(&got, &m);

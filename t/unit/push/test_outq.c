@@ -271,6 +271,33 @@ START_TEST(the_oldest_are_dropped)
 }
 END_TEST
 
+/* Places are those of the queue as it was; at one place the order is that of the call. */
+START_TEST(some_are_put_between)
+{
+    struct websocket *ws = websocket_new();
+    struct insertion all[40];
+    for (uint64_t i = 0; i < 20; i++)
+        push_frame(ws, i * 3 + 3, WEBSOCKET_TEXT);
+    q.offset = 3;
+    q.bytes -= 3;
+    for (uint32_t i = 0; i < 40; i++) { /* two before each, and none before the first, which was begun */
+        struct msg *m = msg_new(ws, WEBSOCKET_TEXT, "abcdefgh", 8);
+        m->receipt = (i / 2 + 1) * 3 + 1 + i % 2;
+        all[i] = (struct insertion){i / 2 + 1, m};
+    }
+    ck_assert_int_eq(outq_insert(&q, all, 40), 0);
+    ck_assert_int_eq(outq_insert(&q, NULL, 0), 0);
+    for (uint32_t i = 0; i < 40; i++)
+        msg_unref(all[i].m);
+    ck_assert_uint_eq(q.count, 60);
+    ck_assert_uint_eq(q.bytes, 597);
+    ck_assert_int_eq(write_out(), 597);
+    ck_assert(told.in_order);
+    ck_assert_uint_eq(told.written, 60);
+    websocket_free(ws);
+}
+END_TEST
+
 START_TEST(nothing_started_nothing_kept)
 {
     push(1, 10, NULL);
@@ -370,6 +397,7 @@ int main(void)
     tcase_add_test(tc, empty_it_owns_nothing);
     tcase_add_test(tc, two_messages_need_no_ring);
     tcase_add_test(tc, a_started_one_is_kept);
+    tcase_add_test(tc, some_are_put_between);
     tcase_add_test(tc, nothing_started_nothing_kept);
     tcase_add_test(tc, what_is_dropped_is_told);
     tcase_add_test(tc, a_gone_peer);

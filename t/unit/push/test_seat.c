@@ -540,7 +540,7 @@ static uint64_t alice(enum transport transport)
 
 static int64_t since_of(const char *channel)
 {
-    return channel_named(channel)->presence->since;
+    return channel_named(channel)->presence->users->since;
 }
 
 START_TEST(a_user_joins_and_leaves_once)
@@ -562,7 +562,7 @@ START_TEST(a_user_joins_and_leaves_once)
     leave(0, one);
     expect_letters(1, "to #0: " LEAVE("test", "alice"));
     ck_assert_ptr_null(channel_named("test")->presence);
-    ck_assert_uint_eq(channel_named("news")->presence->clients, 1);
+    ck_assert_uint_eq(channel_named("news")->presence->users->count, 1);
     leave(0, three);
     expect_letters(1, "");
     skip_letters();
@@ -614,6 +614,171 @@ START_TEST(who_comes_is_told_who_is_there)
 }
 END_TEST
 
+static void on_seen(void *arg, const struct sight *s)
+{
+    (void)arg;
+    buf_addf(&told, "%d %.*s %.*s\n", (int)s->kind, (int)s->channel_len, s->channel,
+             s->user ? (int)s->user->name->len : 1, s->user ? s->user->name->text : "-");
+}
+
+/* The letters of one shard with a list, or NULL: the message, without a reference. */
+static struct msg *next_list(int shard)
+{
+    for (;;) {
+        struct mail m = next_letter(shard, (enum mail_kind) - 1);
+        struct buf got = {0};
+        if ((int)m.kind == -1)
+            return NULL;
+        struct msg *msg = m.ptr;
+        bool is_list = m.kind == MAIL_DELIVER && msg->notice == NOTICE_PRESENCE;
+        if (is_list)
+            msg_ref(msg);
+        add_letter(&got, &m);
+        buf_fini(&got);
+        if (is_list) {
+            msg_unref(msg);
+            return msg;
+        }
+    }
+}
+
+/* One message for all who come in a turn, and for those who come later, until something has changed. */
+START_TEST(a_list_is_made_once)
+{
+    config->channel.presence = PRESENCE_ON;
+    alice(TRANSPORT_RAW);
+    skip_letters();
+    for (int i = 0; i < 3; i++)
+        enter((struct newcomer){.transport = TRANSPORT_SSE,
+                                .channel = "test",
+                                .user = i == 2 ? NULL
+                                        : i    ? "bob"
+                                               : "carol"});
+    hub_tell_lists(&hub);
+    struct msg *list = next_list(0);
+    ck_assert_ptr_nonnull(list);
+    ck_assert_ptr_ne(strstr((const char *)list->payload, "bob"), NULL); /* the first one gets the last, too */
+    ck_assert_ptr_eq(next_list(0), list);
+    ck_assert_ptr_eq(next_list(0), list);
+    ck_assert_ptr_null(next_list(0));
+    v1(0, "test");
+    hub_tell_lists(&hub);
+    ck_assert_ptr_eq(next_list(0), list);
+    alice(TRANSPORT_RAW); /* a client more is in it */
+    v1(0, "test");
+    hub_tell_lists(&hub);
+    ck_assert_ptr_ne(strstr((const char *)next_list(0)->payload, "\"c6\""), NULL);
+    skip_letters();
+}
+END_TEST
+
+/* Who comes between its seat and its list is told of twice; the list stands behind what is in it. */
+START_TEST(what_is_told_before_the_list_is_in_it)
+{
+    char text[500];
+    config->channel.presence = PRESENCE_ON;
+    v1_on(1, "test");
+    skip_letters();
+    v1(1, "test");
+    alice(TRANSPORT_RAW);
+    snprintf(text, sizeof text,
+             "registered c2 test #0 live\n" HELLO("2") SUB_FROM("2", "test", "7-0", "7-0") "\nto #0: " JOIN(
+                 "test", "alice") "to c2: "
+                                  "{\"presence\":{\"ch\":\"test\",\"users\":[{\"user\":\"alice\","
+                                  "\"clients\":[\"c3\"],\"since\":%" PRId64 "}]}}\n",
+             since_of("test"));
+    expect_letters(1, text);
+    skip_letters();
+}
+END_TEST
+
+/* Who is not there any more when the turn is over. */
+START_TEST(gone_before_it_is_told)
+{
+    config->channel.presence = PRESENCE_ON;
+    leave(1, v1(1, "test"));
+    uint64_t other = v1(1, "test");
+    hub_tell_lists(&hub);
+    ck_assert_ptr_nonnull(next_list(1));
+    ck_assert_ptr_null(next_list(1));
+    sub(other, "news", NULL);
+    unsub(other, "news"); /* with it the channel goes */
+    hub_tell_lists(&hub);
+    ck_assert_ptr_null(next_list(1));
+    sub(other, "news", NULL);
+    unsub(other, "news");
+    sub(other, "news", NULL);
+    hub_tell_lists(&hub);
+    ck_assert_ptr_nonnull(next_list(1));
+    ck_assert_ptr_null(next_list(1));
+    sub(other, "more", NULL); /* and nobody is told at the end */
+}
+END_TEST
+
+START_TEST(so_many_of_a_users_clients_are_named)
+{
+    config->channel.presence = PRESENCE_ON;
+    for (int i = 0; i < 12; i++)
+        alice(TRANSPORT_RAW);
+    v1(0, "test");
+    hub_tell_lists(&hub);
+    const struct msg *list = next_list(0);
+    ck_assert_ptr_ne(strstr((const char *)list->payload, ",\"c10\"],"), NULL);
+    ck_assert_uint_eq(channel_named("test")->presence->users->count, 12);
+}
+END_TEST
+
+static uint64_t user_comes(int user)
+{
+    char name[20];
+    snprintf(name, sizeof name, "u%d", user);
+    return enter((struct newcomer){.transport = TRANSPORT_RAW, .channel = "test", .user = name});
+}
+
+#define CROWDED(COUNT) "{\"presence\":{\"ch\":\"test\",\"users\":null,\"count\":" #COUNT "}}\n"
+
+/* Above `presence_users` clients are told how many, until there are enough fewer; who looks on is told all.
+ */
+START_TEST(too_many_users)
+{
+    uint64_t users[7];
+    config->channel.presence = PRESENCE_ON;
+    config->channel.presence_users = 4;
+    hub.up.seen = on_seen;
+    hub.watched = SIGHT_JOINED | SIGHT_LEFT;
+    v1_on(1, "test");
+    skip_letters();
+    for (int i = 0; i < 4; i++)
+        users[i] = user_comes(i);
+    expect_letters(1, "to #0: " JOIN("test", "u0") "to #0: " JOIN("test", "u1") "to #0: " JOIN(
+                          "test", "u2") "to #0: " JOIN("test", "u3"));
+    users[4] = user_comes(4);
+    expect_letters(1, "to #0: " CROWDED(5));
+    users[5] = user_comes(5);
+    expect_letters(1, "");
+    v1(1, "test");
+    expect_letters(1, "registered c8 test #0 live\n" HELLO("8")
+                          SUB_FROM("8", "test", "7-0", "7-0") "\nto c8: " CROWDED(6));
+    leave(0, users[0]);
+    leave(0, users[1]);
+    expect_letters(1, ""); /* not at 4 either */
+    buf_clear(&told);
+    leave(0, users[2]);
+    expect_told("32 test u2\n");
+    hub_tell_lists(&hub);
+    const struct msg *list = next_list(1);
+    ck_assert_ptr_ne(strstr((const char *)list->payload, "u3"), NULL);
+    ck_assert_ptr_eq(strstr((const char *)list->payload, "u2"), NULL);
+    ck_assert_ptr_null(next_list(1));
+    users[6] = user_comes(6);
+    expect_letters(1, "to #0: " JOIN("test", "u6"));
+    leave(0, users[3]);
+    expect_letters(1, "to #0: " LEAVE("test", "u3"));
+    skip_letters();
+    buf_clear(&told);
+}
+END_TEST
+
 /* While the engine works it is not there yet, and whoever goes then was never there. */
 START_TEST(nobody_is_there_before_the_engine_has_answered)
 {
@@ -644,13 +809,6 @@ START_TEST(nobody_is_there_who_is_refused)
     skip_letters();
 }
 END_TEST
-
-static void on_seen(void *arg, const struct sight *s)
-{
-    (void)arg;
-    buf_addf(&told, "%d %.*s %.*s\n", (int)s->kind, (int)s->channel_len, s->channel,
-             s->user ? (int)s->user->name->len : 1, s->user ? s->user->name->text : "-");
-}
 
 /* They are told by channel, whatever the option `presence` says. */
 START_TEST(who_looks_on_is_told)
@@ -735,6 +893,11 @@ int main(void)
     tcase_add_test(tc, off_its_own_and_gone_before_its_shard_began);
     tcase_add_test(tc, a_user_joins_and_leaves_once);
     tcase_add_test(tc, who_comes_is_told_who_is_there);
+    tcase_add_test(tc, a_list_is_made_once);
+    tcase_add_test(tc, what_is_told_before_the_list_is_in_it);
+    tcase_add_test(tc, gone_before_it_is_told);
+    tcase_add_test(tc, so_many_of_a_users_clients_are_named);
+    tcase_add_test(tc, too_many_users);
     tcase_add_test(tc, nobody_is_there_before_the_engine_has_answered);
     tcase_add_test(tc, nobody_is_there_who_is_refused);
     tcase_add_test(tc, who_looks_on_is_told);
