@@ -288,11 +288,15 @@ static bool is_congested(const struct session *s)
     return atomic_load_explicit(&s->control->hub->world->congested, memory_order_relaxed);
 }
 
-/* In a turn that others have filled one request may be run. */
-static bool is_tired(const struct session *s)
+/* In a turn that others have filled one request of it may be run. */
+static bool is_tired(struct session *s)
 {
     const struct loop *loop = s->control->loop;
-    return loop->worked >= (s->heard_in == loop->turns ? LOOP_WORK_A_TURN : LOOP_WORK_AT_MOST);
+    if (loop->worked < LOOP_WORK_A_TURN)
+        return false;
+    bool again = s->heard_in == loop->turns;
+    s->heard_in = loop->turns;
+    return again || loop->worked >= LOOP_WORK_AT_MOST;
 }
 
 /* Publishers slow down while too much is queued, and go on in the next turn where they have made much work in
@@ -302,7 +306,6 @@ static bool hold(struct session *s, const struct resp_request *request)
     s->held = !s->gone && (is_congested(s) || is_tired(s)) && dispatch_publishes(s, request);
     if (s->held)
         loop_pause(s->control->loop, &s->io);
-    s->heard_in = s->control->loop->turns;
     return s->held;
 }
 

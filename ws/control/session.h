@@ -77,7 +77,7 @@ struct session {
     bool waits_briefly;   /* for the threads of the worker, not for somebody outside */
     bool held; /* the next request publishes, and too much is queued or was done in this turn for that */
     bool gone; /* the peer reads nothing more; what it wrote still counts */
-    unsigned heard_in; /* the turn of the loop in which it last asked for something */
+    unsigned heard_in; /* the last turn that others had filled in which it asked for something */
     struct list handed;
     struct buf pushes; /* what comes unasked, while it would come between the parts of a reply */
     size_t unread;     /* bytes that came unasked, less what was written since */

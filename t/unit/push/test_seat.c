@@ -711,7 +711,8 @@ START_TEST(gone_before_it_is_told)
     hub_tell_lists(&hub);
     ck_assert_ptr_nonnull(next_list(1));
     ck_assert_ptr_null(next_list(1));
-    sub(other, "more", NULL); /* and nobody is told at the end */
+    sub(other, "more", NULL);
+    ck_assert_ptr_null(next_list(1)); /* and nobody is told at the end */
 }
 END_TEST
 
