@@ -261,6 +261,41 @@ START_TEST(clients_are_told)
 }
 END_TEST
 
+/* With more users than that clients are told how many; operators know all. */
+START_TEST(more_than_clients_are_told_of)
+{
+    enum { TABS = 6 };
+    struct tab tabs[TABS];
+    begin(_i + 1, "presence = on\npresence_users = 4\n");
+    struct wsclient *viewer = v1_visit(site_ws(site), "/test", NULL);
+    v1_expect(viewer, "{\"presence\":{\"ch\":\"test\",\"users\":[]}}");
+    for (int i = 0; i < 4; i++) {
+        tabs[i] = tab_open(RAW, "/test", text_of("u%d", i));
+        v1_expect(viewer, text_of("{\"join\":{\"ch\":\"test\",\"user\":\"u%d\"}}", i));
+    }
+    tabs[4] = tab_open(SSE, "/test", "u4");
+    v1_expect(viewer, "{\"presence\":{\"ch\":\"test\",\"users\":null,\"count\":5}}");
+    stream_expect(tabs[4].stream, "presence", "{\"ch\":\"test\",\"users\":null,\"count\":5}");
+    tabs[5] = tab_open(V1, "/test", "u5");
+    v1_expect(tabs[5].ws, "{\"presence\":{\"ch\":\"test\",\"users\":null,\"count\":6}}");
+    presence_until("test", "u0:c2 u1:c3 u2:c4 u3:c5 u4:c6 u5:c7 ");
+    for (int i = 0; i < 2; i++) {
+        tab_free(&tabs[i]);
+        info_until(control, "connected_clients", TABS - i);
+    }
+    v1_expect_nothing(viewer);
+    tab_free(&tabs[2]);
+    v1_expect(viewer, "{\"presence\":{\"ch\":\"test\",\"users\":[{\"user\":\"u3\",*\"u4\",*\"u5\",*}]}}");
+    stream_expect(tabs[4].stream, "presence", "*\"u3\",*\"u4\",*\"u5\",*");
+    tab_free(&tabs[3]);
+    v1_expect(viewer, "{\"leave\":{\"ch\":\"test\",\"user\":\"u3\"}}");
+    tab_free(&tabs[4]);
+    tab_free(&tabs[5]);
+    wsclient_free(viewer);
+    end();
+}
+END_TEST
+
 START_TEST(off_is_silence)
 {
     begin(_i + 1, NULL);
@@ -480,6 +515,7 @@ int main(void)
     tcase_add_loop_test(tc, taken_channels, 0, 2);
     tcase_add_loop_test(tc, told_to_operators, 0, 2);
     tcase_add_loop_test(tc, clients_are_told, 0, 2);
+    tcase_add_loop_test(tc, more_than_clients_are_told_of, 0, 2);
     tcase_add_loop_test(tc, off_is_silence, 0, 2);
     tcase_add_loop_test(tc, nginx_worker_killed, 0, 2);
     tcase_add_loop_test(tc, silent_peers, 0, 2);

@@ -1,7 +1,7 @@
 /*
  * Who is on a channel, as operators are told, and clients where the channel says so. A client that comes gets
  * the list at the end of the turn, so that all who come in one turn get the same message. What the list says
- * holds from its place on: notices before it are in it, those behind it are not.
+ * holds from its place on: notices before it are in it, those behind it are not (docs/why/presence.md).
  */
 #include <stdlib.h>
 

@@ -139,6 +139,43 @@ START_TEST(letters_name_whom_they_mean)
 }
 END_TEST
 
+static void event(const struct mail *asked, size_t worked)
+{
+    struct io *io = loop_find(&loop, asked->conn.fd, asked->conn.gen);
+    loop.worked = worked;
+    io->ops->on_event(&loop, io, EPOLLIN);
+}
+
+/* In a turn that others have filled; much, and an end, waits for the next one. */
+START_TEST(who_says_little_need_not_wait)
+{
+    static const char frame[] = "\x81\x81\0\0\0\0a";
+    static char much[1008] = "\x82\xfe\x03\xe8";
+    struct mail asked;
+    atomic_store(&world.out_total, 1000000);
+    int fd = join(&asked);
+    const struct conn *c = conn_find(&shard, asked.conn);
+    say(fd, frame, sizeof frame - 1);
+    event(&asked, LOOP_WORK_AT_MOST);
+    ck_assert_uint_eq(c->msgs_in, 0);
+    event(&asked, LOOP_WORK_A_TURN);
+    ck_assert_uint_eq(c->msgs_in, 1);
+    say(fd, much, sizeof much);
+    event(&asked, LOOP_WORK_A_TURN);
+    ck_assert_uint_eq(c->msgs_in, 1);
+    turn();
+    ck_assert_uint_eq(c->msgs_in, 2);
+    msg_unref(hear(MAIL_INBOUND).ptr);
+    msg_unref(hear(MAIL_INBOUND).ptr);
+    atomic_store(&world.mail_bytes, 0); /* as the hub would have counted */
+    close(fd);
+    event(&asked, LOOP_WORK_A_TURN);
+    ck_assert(!c->io.reaping);
+    turn();
+    hear(MAIL_GONE);
+}
+END_TEST
+
 START_TEST(handed)
 {
     struct mail asked;
@@ -639,6 +676,7 @@ int main(void)
     tcase_add_test(tc, gone_before_it_was_registered);
     tcase_add_test(tc, everybody_gets_it_but_who_left);
     tcase_add_test(tc, letters_name_whom_they_mean);
+    tcase_add_test(tc, who_says_little_need_not_wait);
     tcase_add_test(tc, handed);
     tcase_add_test(tc, late);
     tcase_add_test(tc, gone_with_it_in_the_queue);
