@@ -642,6 +642,11 @@ static struct msg *next_list(int shard)
     }
 }
 
+static bool has(const struct msg *m, const char *text)
+{
+    return memmem(m->payload, m->len, text, strlen(text)) != NULL;
+}
+
 /* One message for all who come in a turn, and for those who come later, until something has changed. */
 START_TEST(a_list_is_made_once)
 {
@@ -657,7 +662,7 @@ START_TEST(a_list_is_made_once)
     hub_tell_lists(&hub);
     struct msg *list = next_list(0);
     ck_assert_ptr_nonnull(list);
-    ck_assert_ptr_ne(strstr((const char *)list->payload, "bob"), NULL); /* the first one gets the last, too */
+    ck_assert(has(list, "bob")); /* the first one gets the last, too */
     ck_assert_ptr_eq(next_list(0), list);
     ck_assert_ptr_eq(next_list(0), list);
     ck_assert_ptr_null(next_list(0));
@@ -667,7 +672,7 @@ START_TEST(a_list_is_made_once)
     alice(TRANSPORT_RAW); /* a client more is in it */
     v1(0, "test");
     hub_tell_lists(&hub);
-    ck_assert_ptr_ne(strstr((const char *)next_list(0)->payload, "\"c6\""), NULL);
+    ck_assert(has(next_list(0), "\"c6\""));
     skip_letters();
 }
 END_TEST
@@ -724,7 +729,7 @@ START_TEST(so_many_of_a_users_clients_are_named)
     v1(0, "test");
     hub_tell_lists(&hub);
     const struct msg *list = next_list(0);
-    ck_assert_ptr_ne(strstr((const char *)list->payload, ",\"c10\"],"), NULL);
+    ck_assert(has(list, ",\"c10\"],"));
     ck_assert_uint_eq(channel_named("test")->presence->users->count, 12);
 }
 END_TEST
@@ -768,8 +773,8 @@ START_TEST(too_many_users)
     expect_told("32 test u2\n");
     hub_tell_lists(&hub);
     const struct msg *list = next_list(1);
-    ck_assert_ptr_ne(strstr((const char *)list->payload, "u3"), NULL);
-    ck_assert_ptr_eq(strstr((const char *)list->payload, "u2"), NULL);
+    ck_assert(has(list, "u3"));
+    ck_assert(!has(list, "u2"));
     ck_assert_ptr_null(next_list(1));
     users[6] = user_comes(6);
     expect_letters(1, "to #0: " JOIN("test", "u6"));
