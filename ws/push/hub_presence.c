@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "base/json.h"
-#include "push/hub.h"
+#include "push/hub_internal.h"
 #include "push/notice.h"
 
 /* Who looks on is told always, the channel's clients where `presence` is on. */
