@@ -53,5 +53,9 @@ if grep -rE '"client/' ws/ctl ws/wsctl.c fcgi --include='*.[ch]' | grep -v '"cli
     echo "wsctl and fcgi use libwspush by its public header and nothing else; hiredis is its own"
     bad=1
 fi
+if grep -r '"push/hub_internal\.h"' ws fcgi --include='*.[ch]' | grep -v '^ws/push/hub_*[a-z]*\.c:'; then
+    echo "push/hub_internal.h is for the hub's own files"
+    bad=1
+fi
 [ $bad -eq 0 ] && echo "layers: in order"
 exit $bad

@@ -1,5 +1,5 @@
 #!/bin/sh
-# t/run-tests.sh BUILD BINARY ... runs Check binaries, each with a time limit, two at a time, and goes on when one fails.
+# t/run-tests.sh BUILD BINARY ... runs Check binaries, each with a time limit, some at a time, and goes on when one fails.
 # A binary that passes is one line; one that fails shows all that it said. The last line is "N passed, N failed", over all
 # of them; the status is 1 if anything failed, ran out of time, or if no test ran at all.
 #
@@ -90,11 +90,13 @@ WSPUSH_BUILD=$1
 shift
 : "${WSPUSH_CLIENTS:=1000}"
 limit=${WSPUSH_TEST_TIMEOUT:-180}
+jobs=$(($(nproc) + 1)) # most of them wait for something most of the time
 case $WSPUSH_BUILD in
 *asan | *tsan)
     # One process, so that leaks and races are seen to its end; no fork under a sanitizer's threads.
     export CK_FORK=no
     WSPUSH_CLIENTS=100
+    jobs=$(nproc) # these compute
     limit=${WSPUSH_TEST_TIMEOUT:-600}
     export ASAN_OPTIONS="halt_on_error=1:detect_leaks=1:strict_string_checks=1:${ASAN_OPTIONS-}"
     export UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1:${UBSAN_OPTIONS-}"
@@ -111,7 +113,7 @@ number=0
 for binary in "$@"; do
     number=$((number + 1))
     printf '%s:%s\0' "$number" "$binary"
-done | xargs -0 -r -n 1 -P "${WSPUSH_JOBS:-2}" "$0" --one "$results" "$limit" || true
+done | xargs -0 -r -n 1 -P "${WSPUSH_JOBS:-$jobs}" "$0" --one "$results" "$limit" || true
 
 passed=0
 failed=0

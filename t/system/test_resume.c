@@ -377,6 +377,51 @@ START_TEST(trimmed_under_a_reader)
 }
 END_TEST
 
+/* The site's configuration from now on: the file as it was, and a line. */
+static void reload_with(const char *file, const char *line)
+{
+    char text[8192];
+    snprintf(text, sizeof text, "%s%s", file, line);
+    site_write_file(site, "wspush.conf", text);
+    resp_expect(control, "WS.RELOAD", "[*");
+}
+
+/* Sections that hold for the channel come and go while a reader catches up: it loses nothing by them, until
+ * one says that nothing is kept. */
+START_TEST(reloaded_under_a_reader)
+{
+    enum { MESSAGES = 3000 };
+    static const char *const lines[] = {
+        "channel \"test\" { history_size = 5000 history_bytes = 64m presence = on }\n", ""};
+    enum kind kind = (enum kind)(_i / 2);
+    begin(_i, "out_limit = 64k\nhistory_size = 20000\nhistory_bytes = 64m\nfirst = all\n");
+    char *file = site_read_file(site_path(site, "wspush.conf"), NULL);
+    char *id = first_id("test");
+    publish("test", 1, MESSAGES);
+    struct reader r = reader_open(kind, "test", id);
+    wait_until_stuck();
+    int next = kind == RAW ? 0 : 1;
+    for (int i = 0; i < 20; i++) {
+        reload_with(file, lines[i % 2]);
+        expect_numbers(&r, next, next + 50);
+        next += 50;
+    }
+    reload_with(file, "channel \"test\" { history_size = 0 }\n");
+    struct got got;
+    while (reader_next(&r, &got, 1000) && got.what == NUMBER)
+        ck_assert_int_eq(got.number, next++);
+    ck_assert_msg(next < MESSAGES, "it has all, though nothing was kept any more");
+    if (kind != RAW)
+        ck_assert_msg(got.what == RESET && strcmp(got.why, "gone") == 0, "%d %s", got.number, got.why);
+    publish("test", 77777, 77780);
+    expect_numbers(&r, 77777, 77780);
+    reader_free(&r);
+    free(file);
+    free(id);
+    end();
+}
+END_TEST
+
 /* A message that was not to live longer leaves no gap that anybody has to know about. */
 START_TEST(expired_meanwhile)
 {
@@ -529,6 +574,7 @@ int main(void)
     tcase_add_loop_test(tc, many_at_once, 0, 2);
     tcase_add_loop_test(tc, several_channels, 0, 2);
     tcase_add_loop_test(tc, trimmed_under_a_reader, 0, 2 * KINDS);
+    tcase_add_loop_test(tc, reloaded_under_a_reader, 0, 2 * KINDS);
     tcase_add_loop_test(tc, expired_meanwhile, 0, 2 * KINDS);
     tcase_add_loop_test(tc, ends_in_the_middle, 0, 2);
     tcase_add_loop_test(tc, first_says, 0, 2 * KINDS);

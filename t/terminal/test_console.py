@@ -197,6 +197,7 @@ class Console(unittest.TestCase):
         a = self.page()
         t = self.console()
         t.type("abc")
+        t.wait("to nobody yet> abc")
         for i in range(60):
             a.say(f"message {i}")
         t.wait_screen([*(f"c1: message {i}" for i in range(37, 60)), "to nobody yet> abc"], (18, 23))

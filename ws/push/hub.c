@@ -1,6 +1,6 @@
 /* The hub itself, and its channels. Clients are in hub_clients.c, whom a target means in hub_target.c, a
  * message's way out in hub_send.c, inboxes in hub_inbox.c, questions to the shards in hub_ask.c. */
-#include "push/hub.h"
+#include "push/hub_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "push/hub.h"
+#include "push/hub_internal.h"
 
 struct question {
     uint64_t number;

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "base/tally.h"
-#include "push/hub.h"
+#include "push/hub_internal.h"
 
 bool hub_client_was_given(const struct hub *h, uint64_t number)
 {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/tally.h"
-#include "push/hub.h"
+#include "push/hub_internal.h"
 
 enum { PART_MESSAGES = 1000 };
 

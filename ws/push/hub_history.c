@@ -1,5 +1,5 @@
 /* What channels keep, for operators; and whom the engine has read for. */
-#include "push/hub.h"
+#include "push/hub_internal.h"
 
 void hub_history(struct hub *h, const struct target *channel, const struct history_wish *wish,
                  struct asker asker)

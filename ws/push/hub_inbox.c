@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/tally.h"
-#include "push/hub.h"
+#include "push/hub_internal.h"
 
 /* The client whose messages are asked for; 0: any of the channel. */
 static uint64_t wanted_client(const struct target *target)

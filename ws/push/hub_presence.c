@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/json.h"
-#include "push/hub.h"
+#include "push/hub_internal.h"
 #include "push/notice.h"
 
 /* Clients of a user that the list names. */

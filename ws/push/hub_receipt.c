@@ -1,7 +1,7 @@
 /* Receipts: what became of messages whose senders wait to know. */
 #include <stdlib.h>
 
-#include "push/hub.h"
+#include "push/hub_internal.h"
 
 static void free_receipt(struct hub *h, struct receipt *r)
 {

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/tally.h"
-#include "push/hub.h"
+#include "push/hub_internal.h"
 
 uint32_t client_channel_count(const struct client *c)
 {

@@ -1,5 +1,5 @@
 /* A message's way out: to a channel by way of the engine, to other targets past it. */
-#include "push/hub.h"
+#include "push/hub_internal.h"
 
 /* What a delivery counts towards the work of a turn, some 16 ns: gathered with others, and by itself. The
  * fewer turns, the more leaves in one write. */

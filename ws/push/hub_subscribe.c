@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "push/hub.h"
+#include "push/hub_internal.h"
 #include "push/notice.h"
 
 /* Before a reset: who is cut off then is not to go on from the head without having heard of it. */

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "base/glob.h"
-#include "push/hub.h"
+#include "push/hub_internal.h"
 
 /* What a look at a channel counts towards the work of a turn. */
 enum { LOOK_WORK = 16 };

@@ -106,7 +106,6 @@ void shard_subscribe(struct shard *s, struct conn *c, uint32_t channel, struct s
 void shard_unsubscribe(struct shard *s, struct conn *c, uint32_t channel);
 /* From all. */
 void shard_unsubscribe_all(struct shard *s, struct conn *c);
-bool shard_is_on(const struct conn *c, uint32_t channel);
 /* Whether it is not to get yet what is new on the channel. */
 bool shard_is_behind_on(const struct conn *c, uint32_t channel);
 static inline bool shard_is_behind(const struct conn *c, uint32_t channel)
@@ -114,6 +113,29 @@ static inline bool shard_is_behind(const struct conn *c, uint32_t channel)
     return c->behind && shard_is_behind_on(c, channel);
 }
 void shard_count_out(struct shard *s, int64_t bytes);
+
+/* ---- between the shard's own files ---- */
+
+/* The hub counts it among its clients. One that ends is none of them any more, though it waits for its peer.
+ */
+bool shard_counts(const struct conn *c);
+typedef void conn_visit(struct conn *c, void *arg);
+/* Whom a walk is for. */
+enum walk { WALK_ALL, WALK_LIVE /* not those on a channel who are to catch up first */ };
+/* Calls `visit` for each registered client of the scope that a letter names. */
+void shard_each_client(struct shard *s, const struct mail *mail, enum walk walk, conn_visit *visit,
+                       void *arg);
+void shard_deliver(struct shard *s, const struct mail *mail);
+/* What comes to the clients of a scope is to follow what was gathered for them. */
+void shard_settle(struct shard *s, const struct mail *mail);
+bool shard_is_on(const struct conn *c, uint32_t channel);
+/* It has caught up on a channel that it is on. */
+void shard_go_live(struct conn *c, uint32_t channel);
+void shard_drain(struct shard *s, const struct mail *mail);
+void shard_end_drain(struct shard *s, const struct mail *mail);
+/* Asks the next share of the clients to leave, so that they do not all come back at once. The shares are
+ * even, and so is the time between them. */
+void shard_drain_step(struct timer *t);
 
 /* ---- shard_receipt.c: messages that somebody wants to know about ---- */
 

@@ -38,7 +38,6 @@ static const char *reason_phrase(int status)
     case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
-    case 406: return "Not Acceptable";
     case 408: return "Request Timeout";
     case 426: return "Upgrade Required";
     case 429: return "Too Many Requests";

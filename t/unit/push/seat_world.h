@@ -7,6 +7,7 @@
 #define WSPUSH_T_SEAT_WORLD_H
 
 #include "fake_world.h"
+#include "push/hub_internal.h"
 
 #include "base/error.h"
 

@@ -2,6 +2,7 @@
  * what becomes of them. */
 #include "fake_world.h"
 
+#include "push/hub_internal.h"
 #include "push/memory_kinds.h"
 
 /* ---- registration ---- */

@@ -481,6 +481,27 @@ START_TEST(who_came_later_is_no_recipient)
 }
 END_TEST
 
+/* The same on a client's own channel. */
+START_TEST(who_came_to_its_own_later_is_no_recipient)
+{
+    publish_some("news", 1);
+    v1_on(0, "news");
+    uint64_t two = enter((struct newcomer){.transport = TRANSPORT_V1, .channel = "news", .since = "7-0"});
+    skip_letters();
+    publish(5, "news", "x", 100);
+    struct mail letter = expect_delivery(0, "x");
+    uint64_t three = v1_on(0, "news");
+    more(two, 10000);
+    skip_letters();
+    ck_assert_int_eq(client_seat(hub_find_client(&hub, two), channel_named("news")), SEAT_LIVE);
+    leave(0, two);
+    leave(0, three);
+    shard_says(MAIL_RECEIPT_BEGUN, letter.number, 1);
+    shard_says(MAIL_RECEIPT_REPORT, letter.number, 1);
+    expect_told("receipt 5: 1 of 1\n");
+}
+END_TEST
+
 /* Gone before its shard began: it is among the recipients by each of its channels. */
 START_TEST(gone_before_its_shard_began)
 {
@@ -894,6 +915,7 @@ int main(void)
     tcase_add_test(tc, nobodys_recipient_before_it_is_there);
     tcase_add_test(tc, wanderers_count_once);
     tcase_add_test(tc, who_came_later_is_no_recipient);
+    tcase_add_test(tc, who_came_to_its_own_later_is_no_recipient);
     tcase_add_test(tc, gone_before_its_shard_began);
     tcase_add_test(tc, off_and_gone_before_its_shard_began);
     tcase_add_test(tc, off_its_own_and_gone_before_its_shard_began);
