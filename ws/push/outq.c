@@ -32,9 +32,12 @@ static struct msg **slot(const struct outq *q, uint32_t i)
     return &slots(q)[(q->head + i) & (q->cap - 1)];
 }
 
-static int grow(struct outq *q)
+/* To so many messages at least. */
+static int grow(struct outq *q, uint32_t count)
 {
-    uint32_t cap = q->cap < 16 ? 16 : q->cap * 2;
+    uint32_t cap = 16;
+    while (cap < count)
+        cap *= 2;
     struct msg **ring = malloc(cap * sizeof(struct msg *));
     if (!ring)
         return -1;
@@ -51,7 +54,7 @@ static int grow(struct outq *q)
 
 int outq_push(struct outq *q, struct msg *m)
 {
-    if (q->count == q->cap && grow(q) < 0)
+    if (q->count == q->cap && grow(q, q->count + 1) < 0)
         return -1;
     msg_ref(m);
     *slot(q, q->count++) = m;
@@ -112,9 +115,8 @@ int outq_insert(struct outq *q, const struct insertion *all, uint32_t count)
 {
     uint32_t from = q->count;
     uint32_t to = q->count + count;
-    while (q->cap < to)
-        if (grow(q) < 0)
-            return -1;
+    if (q->cap < to && grow(q, to) < 0)
+        return -1;
     for (uint32_t i = count; i-- > 0;) { /* from behind, so that each moves once */
         while (from > all[i].place)
             *slot(q, --to) = *slot(q, --from);

@@ -155,6 +155,8 @@ void shard_go_live(struct conn *c, uint32_t channel)
 void shard_unsubscribe(struct shard *s, struct conn *c, uint32_t channel)
 {
     struct shard_channel *ch = &s->channels[channel];
+    if (ch->count == 0) /* who leaves is on it */
+        abort();
     struct conn *last = ch->subscribers[--ch->count];
     uint32_t index = forget_subscription(c, channel);
     note_behind(c);
