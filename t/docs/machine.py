@@ -50,7 +50,10 @@ class Endless:
         self.process = subprocess.Popen(
             ["bash", "-c", adapt(text)], cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
 
-    def end(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 

@@ -17,6 +17,7 @@ and their options, for site and tree:
 pages=chat/room1:2,test   pages that are open meanwhile, with how many on a channel; answer=TEXT: each answers its first message with that
 hears=TEXT                what every one of these pages has heard in the end, in any order; | between several
 before=COMMAND            is run first
+meanwhile=COMMAND         runs until the block is over
 at=ws://127.0.0.1         where the pages are, if not on www.example.com
 stdin=TEXT  status=N      what is typed; the exit status
 until=TEXT                the command goes on: it is let be once it has said that, and ended with Ctrl-C in the end
@@ -24,6 +25,7 @@ forever=yes               the command has no end: it is killed when the pages ha
 as=FILE                   the program's file, in the working directory
 """
 import ast
+import contextlib
 import os
 import shutil
 import signal
@@ -137,15 +139,15 @@ class Suite:
                     machine.run(f"while wsctl read {channel}; do :; done")
             if "before" in block.options:
                 machine.run(block.options["before"], cwd)
-            endless = machine.Endless(block.text, cwd) if "forever" in block.options else None
-            output = "" if endless else self.run_program(block, cwd)
-            if block.output and not alike(block.output, output):
-                raise Failed(f"the document shows\n{block.output}and it was\n{output}")
-            try:
+            with contextlib.ExitStack() as endless:
+                if "meanwhile" in block.options:
+                    endless.enter_context(machine.Endless(block.options["meanwhile"], cwd))
+                if "forever" in block.options:
+                    endless.enter_context(machine.Endless(block.text, cwd))
+                output = "" if "forever" in block.options else self.run_program(block, cwd)
+                if block.output and not alike(block.output, output):
+                    raise Failed(f"the document shows\n{block.output}and it was\n{output}")
                 hear(pages, block.options.get("hears", ""))
-            finally:
-                if endless:
-                    endless.end()
 
     def run_program(self, block, cwd):
         stdin = block.options.get("stdin", "").replace("\\n", "\n")
