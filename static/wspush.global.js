@@ -1,12 +1,9 @@
 /* wspush 0.1.0, MIT. From wspush.src.js */
 {
 const PROTOCOL="wspush.v1";
-const RETRY=1000,MAX_RETRY=30000,CONNECT=15000;
-const IDLE=25000,ANSWER=10000,SOON=3000,SILENCE=60000;
-const PROBE=15000,MAX_PROBE=300000;
-const SOCKET_TRIES=3,WINDOW=50;
+const MAX_RETRY=30000,ANSWER=10000,PROBE=15000;
+const SOCKET_TRIES=3;
 const isFinal=(code)=>/^(100[023789]|1010|[34][5-9]..)$/.test(code);
-const bytesOf=(base64)=>Uint8Array.from(atob(base64),(c)=>c.charCodeAt(0));
 const base64Of=(bytes)=>btoa(bytes.reduce((text,byte)=>text+String.fromCharCode(byte),""));
 class WSPush extends EventTarget {readyState=0;
 protocol="";
@@ -32,12 +29,11 @@ binaryType="blob";
 #r=0;
 constructor(url,options={}){super();
 const address=new URL(url,globalThis.document?.baseURI??globalThis.location);
-address.protocol=address.protocol.replace("http","ws");
 address.hash="";
-if(!/^ws/.test(address))
+this.url=address.href.replace(/^http/,"ws");
+if(!/^wss?:/.test(this.url))
 throw new DOMException(`no WebSocket has the address ${url}`,"SyntaxError");
-this.url=address.href;
-if(Array.isArray(options)||typeof options==="string")
+if(options.concat)
 options={protocols:options};
 this.#a={protocols:[],transports:["websocket","sse"],queue:4<<20,...options};
 this.#j={id:options.since};
@@ -51,22 +47,20 @@ this.#u();
 }
 get bufferedAmount(){return this.#o+(this.#d?.bufferedAmount??0);
 }
-send(data,channel){if(data instanceof ArrayBuffer||ArrayBuffer.isView(data))
+send(data,channel){if(data?.byteLength >= 0)
 data=new Uint8Array(data.buffer??data,data.byteOffset,data.byteLength).slice();
 else if(!(data instanceof Blob))
 data=`${data}`.replace(/\p{Cs}/gu,"\ufffd");
 const {size}=new Blob([data]);
-const isOver=this.readyState>1;
-if(!isOver&&this.#o&&this.#o+size>this.#a.queue)
-throw new DOMException("too much waits to be sent","QuotaExceededError");
-this.#o+=size;
-if(isOver)
-return;
+if(this.readyState<2){if(this.#o&&this.#o+size>this.#a.queue)
+throw new DOMException("the queue is full","QuotaExceededError");
 this.#m.push({data,channel,size});
+}
+this.#o+=size;
 this.#v();
 }
 close(code,reason=""){if((code??1000)!==1000&&!(code >= 3000&&code<5000)||new Blob([reason]).size>123)
-throw new DOMException("code 1000 or 3000 to 4999,reason up to 123 bytes","InvalidAccessError");
+throw new DOMException("code or reason","InvalidAccessError");
 if(this.readyState>1)
 return;
 this.readyState=2;
@@ -88,7 +82,7 @@ const turn=this.#d={};
 const takes=(transport,Line)=>Line&&this.#a.transports.includes(transport);
 const isStream=takes("sse",globalThis.EventSource) &&!(takes("websocket",globalThis.WebSocket)&&this.#g<SOCKET_TRIES);
 this.transport=isStream?"sse" :"websocket";
-this.#aa(CONNECT,()=>this.#ab());
+this.#aa(15000,()=>this.#ab());
 this.#ac("connecting");
 try {this.#b||=await this.#a.getToken?.();
 if(turn===this.#d)
@@ -158,7 +152,7 @@ return;
 this.#g=0;
 this.#u();
 };
-socket.onclose=()=>this.#aj(line,Math.min(wait*2,MAX_PROBE));
+socket.onclose=()=>this.#aj(line,Math.min(wait*2,300000));
 },wait);
 }
 #ai(){const isFirst=!this.readyState,others=[...this.#l.keys()].filter((name)=>name!==this.#k);
@@ -180,10 +174,10 @@ this.#ao(event);
 else
 this.#ab(event);
 }
-#ab({code,reason}={code:1006,reason:""}){if(this.#i)
+#ab({code=1006,reason=""}={}){if(this.#i)
 return this.#ao({code,reason,wasClean:false});
 const isOff=globalThis.navigator?.onLine===false;
-const delay=Math.random()*Math.min(MAX_RETRY,isOff?MAX_RETRY :RETRY*2**this.#f++);
+const delay=Math.random()*Math.min(MAX_RETRY,isOff?MAX_RETRY :1000*2**this.#f++);
 const unsure=this.#z();
 this.#aa(delay,()=>this.#u());
 this.#ac(isOff?"offline" :"waiting",{code,reason,delay});
@@ -213,9 +207,9 @@ this.#af("close",{code,reason,wasClean},globalThis.CloseEvent);
 this.#e=act&&setTimeout(act,ms);
 }
 #ak(){if(this.transport==="sse")
-this.#aa(SILENCE,()=>this.#ab());
+this.#aa(60000,()=>this.#ab());
 else
-this.#aa(IDLE,this.#y&&(()=>this.#aq(ANSWER)));
+this.#aa(25000,this.#y&&(()=>this.#aq(ANSWER)));
 }
 #aq(wait){this.#q=this.#p.length;
 this.#x({ping:++this.#r});
@@ -225,13 +219,13 @@ this.#aa(wait,()=>this.#ab());
 return;
 if(type==="pagehide"){this.#ab();
 this.#aa();
-} else if(this.#y){this.#aq(SOON);
+} else if(this.#y){this.#aq(3000);
 } else if(this.state==="open"?type==="online"&&this.transport==="sse"
 :this.state!=="connecting"&&type!=="offline"){this.#u();
 }
 }
 #al(said){for(const type in said)
-this.#ar[type]?.(said[type]);
+/^(presence|join|leave)$/.test(type)?this.#af(type,said[type]) :this.#ar[type]?.(said[type]);
 if("data" in said||"b64" in said)
 this.#am(said);
 }
@@ -258,7 +252,7 @@ this.#l.delete(body.ch);
 this.#af("error",body);
 },reset:(body)=>{this.#af("reset",body);
 (this.#l.get(body.ch)??{}).id=body.id;
-},presence:(body)=>this.#af("presence",body),join:(body)=>this.#af("join",body),leave:(body)=>this.#af("leave",body),close:(event)=>this.#an({wasClean:true,...event}),};
+},close:(event)=>this.#an({wasClean:true,...event}),};
 #s(name){if(this.#l.get(this.#k)===this.#j)
 this.#l.delete(this.#k);
 this.#k=name;
@@ -267,7 +261,7 @@ this.#l.set(name,this.#j);
 #am({ch=null,id=null,data,b64,ack}){const at=this.#l.get(ch);
 if(this.readyState>1||(ch&&!at?.on))
 return;
-if(!id||id!==at?.last){data??=bytesOf(b64).buffer;
+if(!id||id!==at?.last){data??=Uint8Array.from(atob(b64),(c)=>c.charCodeAt()).buffer;
 if(typeof data!=="string"&&this.binaryType==="blob")
 data=new Blob([data]);
 this.#af("message",{data,origin:new URL(this.url).origin,lastEventId:id??"",ch,id},MessageEvent);
@@ -280,11 +274,11 @@ this.#x({ack});
 #x(what){if(this.#y)
 this.#d.send(JSON.stringify(what));
 }
-#w(names){const since=names.map((name)=>[name,this.#l.get(name).id]).filter(([,id])=>id);
+#w(names){const since=names.map((name)=>[name,this.#l.get(name).id||undefined]);
 if(names.length)
 this.#x({sub:names,since:Object.fromEntries(since)});
 }
-async #v(){while(!this.#n&&this.state==="open"&&this.#m.length&&this.#p.length<WINDOW){const later=this.#as(this.#m[0]);
+async #v(){while(!this.#n&&this.state==="open"&&this.#m.length&&this.#p.length<50){const later=this.#as(this.#m[0]);
 this.#n=true;
 if(later)
 await later;
@@ -300,20 +294,20 @@ if(data instanceof Blob)
 return data.arrayBuffer().then((bytes)=>{item.data=new Uint8Array(bytes);},()=>this.#ap("unsent",[this.#au()]));
 this.#au();
 if(this.#y){this.#p.push(item);
-this.#x({ch:channel,[isText?"data" :"b64"]:isText?data :base64Of(data)});
+this.#x({ch:channel,...(isText?{data} :{b64:base64Of(data)})});
 } else if(channel){this.#ap("unsent",[item]);
 } else if(this.transport==="websocket"){this.#d.send(data);
-} else {return this.#av(data,isText?"text/plain" :"application/octet-stream");
+} else {return this.#av(data,isText?data :new Blob([data],{type:"application/octet-stream"}));
 }
 }
 #au(){const item=this.#m.shift();
 this.#o -= item.size;
 return item;
 }
-async #av(body,type){const answer=fetch(this.#ag("http"),{method:"POST",body,headers:{"Content-Type":type}});
+async #av(data,body){const answer=fetch(this.#ag("http"),{method:"POST",body});
 const text=await answer.then((got)=>!got.ok&&got.text(),String);
 if(text)
-this.#af("error",{code:"post",text,data:body});
+this.#af("error",{code:"post",text,data});
 }
 #at({code,reason}){if(this.state!=="open"||this.transport==="sse"&&!this.#m.length)
 setTimeout(()=>this.#ao(this.#i),0);
@@ -327,7 +321,7 @@ this.#af("error",{code,data,ch:channel});
 this.#af("state",{state,transport:this.transport,protocol:this.protocol,...details});
 }
 #af(type,{ch:channel,...details}={},Kind=Event){const event=new Kind(type,details);
-Object.assign(details,{channel});
+details.channel=channel;
 for(const name in details)
 if(!(name in event))
 event[name]=details[name];

@@ -10,13 +10,10 @@
  * and with short private names.
  */
 const PROTOCOL = "wspush.v1";
-const RETRY = 1000, MAX_RETRY = 30000, CONNECT = 15000;
-const IDLE = 25000, ANSWER = 10000, SOON = 3000, SILENCE = 60000;
-const PROBE = 15000, MAX_PROBE = 300000;
-const SOCKET_TRIES = 3, WINDOW = 50;
+const MAX_RETRY = 30000, ANSWER = 10000, PROBE = 15000;
+const SOCKET_TRIES = 3;
 
 const isFinal = (code) => /^(100[023789]|1010|[34][5-9]..)$/.test(code);
-const bytesOf = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 const base64Of = (bytes) => btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ""));
 
 export class WSPush extends EventTarget {
@@ -47,12 +44,12 @@ export class WSPush extends EventTarget {
   constructor(url, options = {}) {
     super();
     const address = new URL(url, globalThis.document?.baseURI ?? globalThis.location);
-    address.protocol = address.protocol.replace("http", "ws");
     address.hash = "";
-    if (!/^ws/.test(address))
+    this.url = address.href.replace(/^http/, "ws");
+    if (!/^wss?:/.test(this.url))
       throw new DOMException(`no WebSocket has the address ${url}`, "SyntaxError");
-    this.url = address.href;
-    if (Array.isArray(options) || typeof options === "string")
+    // A string or a list.
+    if (options.concat)
       options = { protocols: options };
     this.#options = { protocols: [], transports: ["websocket", "sse"], queue: 4 << 20, ...options };
     this.#own = { id: options.since };
@@ -71,24 +68,23 @@ export class WSPush extends EventTarget {
   }
 
   send(data, channel) {
-    if (data instanceof ArrayBuffer || ArrayBuffer.isView(data))
+    if (data?.byteLength >= 0)
       data = new Uint8Array(data.buffer ?? data, data.byteOffset, data.byteLength).slice();
     else if (!(data instanceof Blob))
       data = `${data}`.replace(/\p{Cs}/gu, "\ufffd");
     const { size } = new Blob([data]);
-    const isOver = this.readyState > 1;
-    if (!isOver && this.#size && this.#size + size > this.#options.queue)
-      throw new DOMException("too much waits to be sent", "QuotaExceededError");
+    if (this.readyState < 2) {
+      if (this.#size && this.#size + size > this.#options.queue)
+        throw new DOMException("the queue is full", "QuotaExceededError");
+      this.#queue.push({ data, channel, size });
+    }
     this.#size += size;
-    if (isOver)
-      return;
-    this.#queue.push({ data, channel, size });
     this.#flush();
   }
 
   close(code, reason = "") {
     if ((code ?? 1000) !== 1000 && !(code >= 3000 && code < 5000) || new Blob([reason]).size > 123)
-      throw new DOMException("code 1000 or 3000 to 4999, reason up to 123 bytes", "InvalidAccessError");
+      throw new DOMException("code or reason", "InvalidAccessError");
     if (this.readyState > 1)
       return;
     this.readyState = 2;
@@ -121,7 +117,7 @@ export class WSPush extends EventTarget {
     const isStream = takes("sse", globalThis.EventSource) &&
       !(takes("websocket", globalThis.WebSocket) && this.#failures < SOCKET_TRIES);
     this.transport = isStream ? "sse" : "websocket";
-    this.#after(CONNECT, () => this.#lost());
+    this.#after(15000, () => this.#lost());
     this.#change("connecting");
     try {
       this.#token ||= await this.#options.getToken?.();
@@ -214,7 +210,7 @@ export class WSPush extends EventTarget {
         this.#failures = 0;
         this.#connect();
       };
-      socket.onclose = () => this.#probe(line, Math.min(wait * 2, MAX_PROBE));
+      socket.onclose = () => this.#probe(line, Math.min(wait * 2, 300000));
     }, wait);
   }
 
@@ -241,11 +237,11 @@ export class WSPush extends EventTarget {
       this.#lost(event);
   }
 
-  #lost({ code, reason } = { code: 1006, reason: "" }) {
+  #lost({ code = 1006, reason = "" } = {}) {
     if (this.#bye)
       return this.#end({ code, reason, wasClean: false });
     const isOff = globalThis.navigator?.onLine === false;
-    const delay = Math.random() * Math.min(MAX_RETRY, isOff ? MAX_RETRY : RETRY * 2 ** this.#tries++);
+    const delay = Math.random() * Math.min(MAX_RETRY, isOff ? MAX_RETRY : 1000 * 2 ** this.#tries++);
     const unsure = this.#drop();
     this.#after(delay, () => this.#connect());
     this.#change(isOff ? "offline" : "waiting", { code, reason, delay });
@@ -283,9 +279,9 @@ export class WSPush extends EventTarget {
 
   #heard() {
     if (this.transport === "sse")
-      this.#after(SILENCE, () => this.#lost());
+      this.#after(60000, () => this.#lost());
     else
-      this.#after(IDLE, this.#isV1 && (() => this.#ping(ANSWER)));
+      this.#after(25000, this.#isV1 && (() => this.#ping(ANSWER)));
   }
 
   #ping(wait) {
@@ -302,7 +298,7 @@ export class WSPush extends EventTarget {
       this.#lost();
       this.#after();
     } else if (this.#isV1) {
-      this.#ping(SOON);
+      this.#ping(3000);
     } else if (this.state === "open" ? type === "online" && this.transport === "sse"
       : this.state !== "connecting" && type !== "offline") {
       this.#connect();
@@ -313,7 +309,7 @@ export class WSPush extends EventTarget {
 
   #hear(said) {
     for (const type in said)
-      this.#says[type]?.(said[type]);
+      /^(presence|join|leave)$/.test(type) ? this.#emit(type, said[type]) : this.#says[type]?.(said[type]);
     if ("data" in said || "b64" in said)
       this.#onMessage(said);
   }
@@ -355,9 +351,6 @@ export class WSPush extends EventTarget {
       this.#emit("reset", body);
       (this.#channels.get(body.ch) ?? {}).id = body.id;
     },
-    presence: (body) => this.#emit("presence", body),
-    join: (body) => this.#emit("join", body),
-    leave: (body) => this.#emit("leave", body),
     close: (event) => this.#onClose({ wasClean: true, ...event }),
   };
 
@@ -374,7 +367,7 @@ export class WSPush extends EventTarget {
     if (this.readyState > 1 || (ch && !at?.on))
       return;
     if (!id || id !== at?.last) {
-      data ??= bytesOf(b64).buffer;
+      data ??= Uint8Array.from(atob(b64), (c) => c.charCodeAt()).buffer;
       if (typeof data !== "string" && this.binaryType === "blob")
         data = new Blob([data]);
       this.#emit("message", { data, origin: new URL(this.url).origin, lastEventId: id ?? "", ch, id }, MessageEvent);
@@ -393,15 +386,15 @@ export class WSPush extends EventTarget {
   }
 
   #subscribe(names) {
-    const since = names.map((name) => [name, this.#channels.get(name).id]).filter(([, id]) => id);
+    const since = names.map((name) => [name, this.#channels.get(name).id || undefined]);
     if (names.length)
       this.#say({ sub: names, since: Object.fromEntries(since) });
   }
 
-  // One after the other, so that nothing overtakes a Blob that is read or a POST. At most WINDOW messages are under way: a pong
+  // One after the other, so that nothing overtakes a Blob that is read or a POST. At most 50 messages are under way: a pong
   // says that the server has read what came before its ping, and a server that takes its time is not run over.
   async #flush() {
-    while (!this.#isBusy && this.state === "open" && this.#queue.length && this.#sent.length < WINDOW) {
+    while (!this.#isBusy && this.state === "open" && this.#queue.length && this.#sent.length < 50) {
       const later = this.#pass(this.#queue[0]);
       this.#isBusy = true;
       if (later)
@@ -422,13 +415,13 @@ export class WSPush extends EventTarget {
     this.#next();
     if (this.#isV1) {
       this.#sent.push(item);
-      this.#say({ ch: channel, [isText ? "data" : "b64"]: isText ? data : base64Of(data) });
+      this.#say({ ch: channel, ...(isText ? { data } : { b64: base64Of(data) }) });
     } else if (channel) {
       this.#report("unsent", [item]);
     } else if (this.transport === "websocket") {
       this.#line.send(data);
     } else {
-      return this.#post(data, isText ? "text/plain" : "application/octet-stream");
+      return this.#post(data, isText ? data : new Blob([data], { type: "application/octet-stream" }));
     }
   }
 
@@ -438,11 +431,11 @@ export class WSPush extends EventTarget {
     return item;
   }
 
-  async #post(body, type) {
-    const answer = fetch(this.#address("http"), { method: "POST", body, headers: { "Content-Type": type } });
+  async #post(data, body) {
+    const answer = fetch(this.#address("http"), { method: "POST", body });
     const text = await answer.then((got) => !got.ok && got.text(), String);
     if (text)
-      this.#emit("error", { code: "post", text, data: body });
+      this.#emit("error", { code: "post", text, data });
   }
 
   #leave({ code, reason }) {
@@ -464,7 +457,7 @@ export class WSPush extends EventTarget {
 
   #emit(type, { ch: channel, ...details } = {}, Kind = Event) {
     const event = new Kind(type, details);
-    Object.assign(details, { channel });
+    details.channel = channel;
     for (const name in details)
       if (!(name in event))
         event[name] = details[name];

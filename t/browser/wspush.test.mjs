@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
+import { runInNewContext } from "node:vm";
 import { WSPush } from "../../static/wspush.js";
 import { FakeSocket, FakeStream, fakeBrowser, fireWindow, line, listenTo, pass, realWorld, setRandom, settle, stream }
   from "./fake.mjs";
@@ -118,7 +119,9 @@ test("send: text as it is, lone surrogates as a WebSocket makes them, other chan
   ws.send("a\ud800b🎈\u0000");
   ws.send(17);
   ws.send("x", "news");
-  assert.deepEqual(line().requests, [{ data: "a\ufffdb🎈\u0000" }, { data: "17" }, { ch: "news", data: "x" }]);
+  ws.send(runInNewContext("Uint8Array.of(0, 1, 2).buffer"));
+  assert.deepEqual(line().requests, [{ data: "a\ufffdb🎈\u0000" }, { data: "17" }, { ch: "news", data: "x" },
+    { b64: "AAEC" }], "the last is of another frame");
 });
 
 test("close says code and reason, and the event is the other side's", async () => {
@@ -858,7 +861,7 @@ test("over a stream the page sends by POST, one after the other", async () => {
   const posted = [];
   let answer;
   globalThis.fetch = (url, request) => new Promise((resolve, reject) => {
-    posted.push([String(url), request.method, request.headers["Content-Type"], request.body]);
+    posted.push([String(url), request.method, request.body.type, request.body]);
     answer = { resolve, reject };
   });
   const { ws, log } = await connecting({ transports: ["sse"], getToken: () => "t" });
@@ -867,10 +870,11 @@ test("over a stream the page sends by POST, one after the other", async () => {
   ws.send(Uint8Array.of(2));
   ws.send("three");
   ws.send("impossible", "news");
-  assert.deepEqual(posted, [["https://www.example.com/chat?token=t", "POST", "text/plain", "one"]]);
+  assert.deepEqual(posted, [["https://www.example.com/chat?token=t", "POST", undefined, "one"]]);
   answer.resolve({ ok: true });
   await settle();
-  assert.deepEqual(posted[1].slice(2), ["application/octet-stream", Uint8Array.of(2)]);
+  assert.equal(posted[1][2], "application/octet-stream");
+  assert.deepEqual(new Uint8Array(await posted[1][3].arrayBuffer()), Uint8Array.of(2));
   answer.resolve({ ok: false, text: async () => "no key" });
   await settle();
   answer.reject(new TypeError("network"));
