@@ -95,9 +95,9 @@ this.#ab();
 }
 }
 #ag(scheme,since){const address=new URL(this.url.replace("ws",scheme));
-for(const [name,value] of Object.entries({since,token:this.#b}))
-if(value)
-address.search+=`${address.search&&"&"}${name}=${encodeURIComponent(value)}`;
+const own=address.search.slice(1)||[];
+address.search=Object.entries({since,token:this.#b}).filter(([,value])=>value)
+.map(([name,value])=>`${name}=${encodeURIComponent(value)}`).concat(own).join("&");
 return address;
 }
 #ah(line,type,act){line.addEventListener(type,(event)=>line===this.#d&&act(event));

@@ -133,11 +133,12 @@ export class WSPush extends EventTarget {
     }
   }
 
+  // Of two positions the server takes the first, so ours goes before one that the page's own address names.
   #address(scheme, since) {
     const address = new URL(this.url.replace("ws", scheme));
-    for (const [name, value] of Object.entries({ since, token: this.#token }))
-      if (value)
-        address.search += `${address.search && "&"}${name}=${encodeURIComponent(value)}`;
+    const own = address.search.slice(1) || [];
+    address.search = Object.entries({ since, token: this.#token }).filter(([, value]) => value)
+      .map(([name, value]) => `${name}=${encodeURIComponent(value)}`).concat(own).join("&");
     return address;
   }
 

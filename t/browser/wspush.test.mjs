@@ -287,11 +287,21 @@ test("it resumes by the id of what the page had, or by the head where there was 
 
 test("the page's position and query", async () => {
   await connecting({ since: "1-7" }, "/chat?x=a+b%20");
-  assert.equal(line().url, "wss://www.example.com/chat?x=a+b%20&since=1-7");
+  assert.equal(line().url, "wss://www.example.com/chat?since=1-7&x=a+b%20");
   line().hello("1-9");
   line().cut();
   await pass(1000);
-  assert.equal(line().url, "wss://www.example.com/chat?x=a+b%20&since=1-7", "nothing came, so it is still there");
+  assert.equal(line().url, "wss://www.example.com/chat?since=1-7&x=a+b%20", "nothing came, so it is still there");
+});
+
+test("a position in the address holds until there is a newer one", async () => {
+  await connecting({}, "/chat?since=1-2");
+  assert.equal(line().url, "wss://www.example.com/chat?since=1-2");
+  line().hello("1-9");
+  line().say({ ch: "chat", id: "1-3", data: "x" });
+  line().cut();
+  await pass(1000);
+  assert.equal(line().url, "wss://www.example.com/chat?since=1-3&since=1-2", "the server takes the first");
 });
 
 test("a sub that names a position before the head (first = all): from there, if it is cut before anything came", async () => {
