@@ -26,7 +26,8 @@ binaryType="blob";
 #o=0;
 #p=[];
 #q=0;
-#r=0;
+#r=[];
+#s=0;
 constructor(url,options={}){super();
 const address=new URL(url,globalThis.document?.baseURI??globalThis.location);
 address.hash="";
@@ -37,13 +38,13 @@ if(options.concat)
 options={protocols:options};
 this.#a={protocols:[],transports:["websocket","sse"],queue:4<<20,...options};
 this.#j={id:options.since};
-this.#s(decodeURIComponent(address.pathname).replace(/^\/|\/$/g,""));
+this.#t(decodeURIComponent(address.pathname).replace(/^\/|\/$/g,""));
 for(const type of ["open","message","error","close","state","reset","presence","join","leave"]){this[`on${type}`]=null;
 this.addEventListener(type,(event)=>this[`on${type}`]?.(event));
 }
 for(const type of ["online","offline","visibilitychange","pagehide","pageshow"])
-globalThis.addEventListener?.(type,()=>this.#t(type),{signal:this.#c.signal});
-this.#u();
+globalThis.addEventListener?.(type,()=>this.#u(type),{signal:this.#c.signal});
+this.#v();
 }
 get bufferedAmount(){return this.#o+(this.#d?.bufferedAmount??0);
 }
@@ -57,7 +58,7 @@ throw new DOMException("the queue is full","QuotaExceededError");
 this.#m.push({data,channel,size});
 }
 this.#o+=size;
-this.#v();
+this.#w();
 }
 close(code,reason=""){if((code??1000)!==1000&&!(code >= 3000&&code<5000)||new Blob([reason]).size>123)
 throw new DOMException("code or reason","InvalidAccessError");
@@ -65,262 +66,269 @@ if(this.readyState>1)
 return;
 this.readyState=2;
 this.#i={code:code??1005,reason,wasClean:true};
-this.#v();
+this.#w();
 }
 subscribe(channel,since){if(this.#l.has(channel))
 return;
 this.#l.set(channel,{id:since});
-this.#w([channel]);
+this.#x([channel]);
 }
-unsubscribe(channel){if(channel!==this.#k&&this.#l.delete(channel))
-this.#x({unsub:[channel]});
+unsubscribe(channel){if(channel!==this.#k&&this.#l.delete(channel)&&this.#y({unsub:[channel]}))
+this.#r.push(channel);
 }
-get #y(){return this.state==="open"&&this.protocol===PROTOCOL;
+get #z(){return this.state==="open"&&this.protocol===PROTOCOL;
 }
-async #u(){this.#z();
+async #v(){this.#aa();
 const turn=this.#d={};
 const takes=(transport,Line)=>Line&&this.#a.transports.includes(transport);
 const isStream=takes("sse",globalThis.EventSource) &&!(takes("websocket",globalThis.WebSocket)&&this.#g<SOCKET_TRIES);
 this.transport=isStream?"sse" :"websocket";
-this.#aa(15000,()=>this.#ab());
-this.#ac("connecting");
+this.#ab(15000,()=>this.#ac());
+this.#ad("connecting");
 try {this.#b||=await this.#a.getToken?.();
 if(turn===this.#d)
-isStream?this.#ad() :this.#ae();
+isStream?this.#ae() :this.#af();
 } catch(error){await null;
 if(turn!==this.#d)
 return;
-this.#af("error",{code:"connect",text:`${error}`});
-this.#ab();
+this.#ag("error",{code:"connect",text:`${error}`});
+this.#ac();
 }
 }
-#ag(scheme,since){const address=new URL(this.url.replace("ws",scheme));
+#ah(scheme,since){const address=new URL(this.url.replace("ws",scheme));
 const own=address.search.slice(1)||[];
 address.search=Object.entries({since,token:this.#b}).filter(([,value])=>value)
 .map(([name,value])=>`${name}=${encodeURIComponent(value)}`).concat(own).join("&");
 return address;
 }
-#ah(line,type,act){line.addEventListener(type,(event)=>line===this.#d&&act(event));
+#ai(line,type,act){line.addEventListener(type,(event)=>line===this.#d&&act(event));
 }
-#ae(){const offers=++this.#g<SOCKET_TRIES||this.#h?[PROTOCOL] :[];
-const line=this.#d=new WebSocket(this.#ag("ws",this.#j.id),offers.concat(this.#a.protocols));
+#af(){const offers=++this.#g<SOCKET_TRIES||this.#h?[PROTOCOL] :[];
+const line=this.#d=new WebSocket(this.#ah("ws",this.#j.id),offers.concat(this.#a.protocols));
 line.binaryType="arraybuffer";
 line.onerror=()=>{};
-this.#ah(line,"open",()=>{this.protocol=line.protocol;
+this.#ai(line,"open",()=>{this.protocol=line.protocol;
 this.extensions=line.extensions;
 this.#g=0;
 if(line.protocol===PROTOCOL)
 return;
 this.#g=SOCKET_TRIES-1;
 this.#j.id=null;
-this.#ai();
-this.#aj(line,PROBE);
+this.#aj();
+this.#ak(line,PROBE);
 });
-this.#ah(line,"message",({data})=>{this.#ak();
-line.protocol===PROTOCOL?this.#al(JSON.parse(data)) :this.#am({data});
+this.#ai(line,"message",({data})=>{this.#al();
+line.protocol===PROTOCOL?this.#am(JSON.parse(data)) :this.#an({data});
 });
-this.#ah(line,"close",(event)=>this.#an(event));
+this.#ai(line,"close",(event)=>this.#ao(event));
 }
-#ad(){const line=this.#d=new EventSource(this.#ag("http",this.#j.id));
+#ae(){const line=this.#d=new EventSource(this.#ah("http",this.#j.id));
 let last="";
-const listen=(type,act)=>this.#ah(line,type,({data,lastEventId:id})=>{this.#ak();
+const listen=(type,act)=>this.#ai(line,type,({data,lastEventId:id})=>{this.#al();
 act(data,id&&id!==last?id :null);
 if(id)
 this.#j.id=last=id;
 });
 this.#g=1;
-this.#ah(line,"open",()=>{this.protocol=this.extensions="";
+this.#ai(line,"open",()=>{this.protocol=this.extensions="";
 this.#j.on=true;
-this.#ai();
-this.#aj(line,PROBE);
+this.#aj();
+this.#ak(line,PROBE);
 });
-this.#ah(line,"error",()=>{if(line.readyState>1)
+this.#ai(line,"error",()=>{if(line.readyState>1)
 this.#b=null;
-this.#ab();
+this.#ac();
 });
-listen("message",(data,id)=>this.#am({ch:id&&this.#k,id,data}));
-listen("binary",(b64,id)=>this.#am({ch:id&&this.#k,id,b64}));
+listen("message",(data,id)=>this.#an({ch:id&&this.#k,id,data}));
+listen("binary",(b64,id)=>this.#an({ch:id&&this.#k,id,b64}));
 for(const type of ["hello","reset","presence","join","leave","beat","close"])
-listen(type,(data)=>data&&this.#al({[type]:JSON.parse(data)}));
+listen(type,(data)=>data&&this.#am({[type]:JSON.parse(data)}));
 }
-#aj(line,wait){setTimeout(()=>{if(line!==this.#d||!this.#a.transports.includes("websocket"))
+#ak(line,wait){setTimeout(()=>{if(line!==this.#d||!this.#a.transports.includes("websocket"))
 return;
-const socket=new WebSocket(this.#ag("ws"),PROTOCOL);
+const socket=new WebSocket(this.#ah("ws"),PROTOCOL);
 socket.onopen=()=>{socket.close();
 if(line!==this.#d)
 return;
 this.#g=0;
-this.#u();
+this.#v();
 };
-socket.onclose=()=>this.#aj(line,Math.min(wait*2,300000));
+socket.onclose=()=>this.#ak(line,Math.min(wait*2,300000));
 },wait);
 }
-#ai(){const isFirst=!this.readyState,others=[...this.#l.keys()].filter((name)=>name!==this.#k);
+#aj(){const isFirst=!this.readyState,others=[...this.#l.keys()].filter((name)=>name!==this.#k);
 this.readyState=1;
 this.#f=0;
-this.#ac("open");
-this.#ak();
+this.#ad("open");
+this.#al();
 if(isFirst)
-this.#af("open");
+this.#ag("open");
 else if(!this.#j.id)
-this.#af("reset",{ch:this.#k,why:"unknown",id:null});
-this.#w(others);
-this.#v();
+this.#ag("reset",{ch:this.#k,why:"unknown",id:null});
+this.#x(others);
+this.#w();
 }
-#an(event){if(event.code===4401)
+#ao(event){if(event.code===4401)
 this.#b=null;
 if(this.#i||isFinal(event.code))
-this.#ao(event);
+this.#ap(event);
 else
-this.#ab(event);
+this.#ac(event);
 }
-#ab({code=1006,reason=""}={}){if(this.#i)
-return this.#ao({code,reason,wasClean:false});
+#ac({code=1006,reason=""}={}){if(this.#i)
+return this.#ap({code,reason,wasClean:false});
 const isOff=globalThis.navigator?.onLine===false;
 const delay=Math.random()*Math.min(MAX_RETRY,isOff?MAX_RETRY :1000*2**this.#f++);
-const unsure=this.#z();
-this.#aa(delay,()=>this.#u());
-this.#ac(isOff?"offline" :"waiting",{code,reason,delay});
-this.#ap("unsure",unsure);
+const unsure=this.#aa();
+this.#ab(delay,()=>this.#v());
+this.#ad(isOff?"offline" :"waiting",{code,reason,delay});
+this.#aq("unsure",unsure);
 }
-#z(){const sent=this.#p;
+#aa(){const sent=this.#p;
 this.#d?.close?.();
 this.#d=null;
 this.#p=[];
 this.#q=0;
-this.#aa();
+this.#r=[];
+this.#ab();
 for(const at of this.#l.values())
 at.on=false;
 return sent;
 }
-#ao({code,reason,wasClean}){if(this.readyState>2)
+#ap({code,reason,wasClean}){if(this.readyState>2)
 return;
-const unsure=this.#z();
+const unsure=this.#aa();
 this.#c.abort();
 this.readyState=3;
-this.#ac("closed",{code,reason});
-this.#ap("unsure",unsure);
-this.#ap("unsent",this.#m);
-this.#af("close",{code,reason,wasClean},globalThis.CloseEvent);
+this.#ad("closed",{code,reason});
+this.#aq("unsure",unsure);
+this.#aq("unsent",this.#m);
+this.#ag("close",{code,reason,wasClean},globalThis.CloseEvent);
 }
-#aa(ms,act){clearTimeout(this.#e);
+#ab(ms,act){clearTimeout(this.#e);
 this.#e=act&&setTimeout(act,ms);
 }
-#ak(){if(this.transport==="sse")
-this.#aa(60000,()=>this.#ab());
+#al(){if(this.transport==="sse")
+this.#ab(60000,()=>this.#ac());
 else
-this.#aa(25000,this.#y&&(()=>this.#aq(ANSWER)));
+this.#ab(25000,this.#z&&(()=>this.#ar(ANSWER)));
 }
-#aq(wait){this.#q=this.#p.length;
-this.#x({ping:++this.#r});
-this.#aa(wait,()=>this.#ab());
+#ar(wait){this.#q=this.#p.length;
+this.#y({ping:++this.#s});
+this.#ab(wait,()=>this.#ac());
 }
-#t(type){if(this.readyState>1||type==="visibilitychange"&&document.hidden)
+#u(type){if(this.readyState>1||type==="visibilitychange"&&document.hidden)
 return;
-if(type==="pagehide"){this.#ab();
-this.#aa();
-} else if(this.#y){this.#aq(3000);
+if(type==="pagehide"){this.#ac();
+this.#ab();
+} else if(this.#z){this.#ar(3000);
 } else if(this.state==="open"?type==="online"&&this.transport==="sse"
-:this.state!=="connecting"&&type!=="offline"){this.#u();
+:this.state!=="connecting"&&type!=="offline"){this.#v();
 }
 }
-#al(said){for(const type in said)
-/^(presence|join|leave)$/.test(type)?this.#af(type,said[type]) :this.#ar[type]?.(said[type]);
+#am(said){for(const type in said)
+/^(presence|join|leave)$/.test(type)?this.#ag(type,said[type]) :this.#as[type]?.(said[type]);
 if("data" in said||"b64" in said)
-this.#am(said);
+this.#an(said);
 }
-#ar={hello:({client,user,channels})=>{this.client=client;
+#as={hello:({client,user,channels})=>{this.client=client;
 this.user=user;
-this.#s(channels[0]);
+this.#t(channels[0]);
 this.#h=true;
 if(this.transport==="websocket")
-this.#ai();
-},sub:({ch,id,from=id})=>{const at=this.#l.get(ch)??{};
+this.#aj();
+},sub:({ch,id,from=id})=>{const at=this.#l.get(ch);
+if(!at||this.#r.includes(ch))
+return;
 at.on=true;
 at.id??=from;
-},unsub:({ch})=>{if(this.#l.get(ch)?.on&&this.#l.delete(ch))
-this.#af("error",{code:"unsub",ch});
-},pong:(number)=>{if(number===this.#r){this.#p.splice(0,this.#q);
+},unsub:({ch})=>{const i=this.#r.indexOf(ch);
+if(i >= 0)
+this.#r.splice(i,1);
+else if(this.#l.delete(ch))
+this.#ag("error",{code:"unsub",ch});
+},pong:(number)=>{if(number===this.#s){this.#p.splice(0,this.#q);
 this.#q=0;
-this.#v();
+this.#w();
 }
-},error:(body)=>{const at=this.#l.get(body.ch);
+},error:(body)=>{if(body.code==="unknown")
+return this.#as.unsub(body);
+const at=this.#l.get(body.ch);
 if(at===this.#j)
 at.id=body.code==="position"?null :at.id;
 else if(!at?.on)
 this.#l.delete(body.ch);
-this.#af("error",body);
-},reset:(body)=>{this.#af("reset",body);
+this.#ag("error",body);
+},reset:(body)=>{this.#ag("reset",body);
 (this.#l.get(body.ch)??{}).id=body.id;
-},close:(event)=>this.#an({wasClean:true,...event}),};
-#s(name){if(this.#l.get(this.#k)===this.#j)
+},close:(event)=>this.#ao({wasClean:true,...event}),};
+#t(name){if(this.#l.get(this.#k)===this.#j)
 this.#l.delete(this.#k);
 this.#k=name;
 this.#l.set(name,this.#j);
 }
-#am({ch=null,id=null,data,b64,ack}){const at=this.#l.get(ch);
+#an({ch=null,id=null,data,b64,ack}){const at=this.#l.get(ch);
 if(this.readyState>1||(ch&&!at?.on))
 return;
 if(!id||id!==at?.last){data??=Uint8Array.from(atob(b64),(c)=>c.charCodeAt()).buffer;
 if(typeof data!=="string"&&this.binaryType==="blob")
 data=new Blob([data]);
-this.#af("message",{data,origin:new URL(this.url).origin,lastEventId:id??"",ch,id},MessageEvent);
+this.#ag("message",{data,origin:new URL(this.url).origin,lastEventId:id??"",ch,id},MessageEvent);
 if(id&&at)
 at.id=at.last=id;
 }
 if(ack)
-this.#x({ack});
+this.#y({ack});
 }
-#x(what){if(this.#y)
-this.#d.send(JSON.stringify(what));
+#y(what){return this.#z&&!this.#d.send(JSON.stringify(what));
 }
-#w(names){const since=names.map((name)=>[name,this.#l.get(name).id||undefined]);
+#x(names){const since=names.map((name)=>[name,this.#l.get(name).id||undefined]);
 if(names.length)
-this.#x({sub:names,since:Object.fromEntries(since)});
+this.#y({sub:names,since:Object.fromEntries(since)});
 }
-async #v(){while(!this.#n&&this.state==="open"&&this.#m.length&&this.#p.length<50){const later=this.#as(this.#m[0]);
+async #w(){while(!this.#n&&this.state==="open"&&this.#m.length&&this.#p.length<50){const later=this.#at(this.#m[0]);
 this.#n=true;
 if(later)
 await later;
 this.#n=false;
 }
 if(this.#p.length&&!this.#q)
-this.#aq(ANSWER);
+this.#ar(ANSWER);
 if(this.#i&&!this.#n)
-this.#at(this.#i);
+this.#au(this.#i);
 }
-#as(item){const {data,channel}=item,isText=typeof data==="string";
+#at(item){const {data,channel}=item,isText=typeof data==="string";
 if(data instanceof Blob)
-return data.arrayBuffer().then((bytes)=>{item.data=new Uint8Array(bytes);},()=>this.#ap("unsent",[this.#au()]));
-this.#au();
-if(this.#y){this.#p.push(item);
-this.#x({ch:channel,...(isText?{data} :{b64:base64Of(data)})});
-} else if(channel){this.#ap("unsent",[item]);
+return data.arrayBuffer().then((bytes)=>{item.data=new Uint8Array(bytes);},()=>this.#aq("unsent",[this.#av()]));
+this.#av();
+if(this.#z){this.#p.push(item);
+this.#y({ch:channel,...(isText?{data} :{b64:base64Of(data)})});
+} else if(channel){this.#aq("unsent",[item]);
 } else if(this.transport==="websocket"){this.#d.send(data);
-} else {return this.#av(data,isText?data :new Blob([data],{type:"application/octet-stream"}));
+} else {return this.#aw(data,isText?data :new Blob([data],{type:"application/octet-stream"}));
 }
 }
-#au(){const item=this.#m.shift();
+#av(){const item=this.#m.shift();
 this.#o -= item.size;
 return item;
 }
-async #av(data,body){const answer=fetch(this.#ag("http"),{method:"POST",body});
+async #aw(data,body){const answer=fetch(this.#ah("http"),{method:"POST",body});
 const text=await answer.then((got)=>!got.ok&&got.text(),String);
 if(text)
-this.#af("error",{code:"post",text,data});
+this.#ag("error",{code:"post",text,data});
 }
-#at({code,reason}){if(this.state!=="open"||this.transport==="sse"&&!this.#m.length)
-setTimeout(()=>this.#ao(this.#i),0);
+#au({code,reason}){if(this.state!=="open"||this.transport==="sse"&&!this.#m.length)
+setTimeout(()=>this.#ap(this.#i),0);
 else if(!this.#m.length)
 this.#d.close(...(code===1005?[] :[code,reason]));
 }
-#ap(code,items){for(const {data,channel} of items)
-this.#af("error",{code,data,ch:channel});
+#aq(code,items){for(const {data,channel} of items)
+this.#ag("error",{code,data,ch:channel});
 }
-#ac(state,details){this.state=state;
-this.#af("state",{state,transport:this.transport,protocol:this.protocol,...details});
+#ad(state,details){this.state=state;
+this.#ag("state",{state,transport:this.transport,protocol:this.protocol,...details});
 }
-#af(type,{ch:channel,...details}={},Kind=Event){const event=new Kind(type,details);
+#ag(type,{ch:channel,...details}={},Kind=Event){const event=new Kind(type,details);
 details.channel=channel;
 for(const name in details)
 if(!(name in event))

@@ -39,6 +39,7 @@ export class WSPush extends EventTarget {
   #size = 0;
   #sent = [];
   #asked = 0;
+  #left = [];
   #pings = 0;
 
   constructor(url, options = {}) {
@@ -100,8 +101,8 @@ export class WSPush extends EventTarget {
   }
 
   unsubscribe(channel) {
-    if (channel !== this.#name && this.#channels.delete(channel))
-      this.#say({ unsub: [channel] });
+    if (channel !== this.#name && this.#channels.delete(channel) && this.#say({ unsub: [channel] }))
+      this.#left.push(channel);
   }
 
   // ---- the line: a socket or a stream ----
@@ -255,6 +256,7 @@ export class WSPush extends EventTarget {
     this.#line = null;
     this.#sent = [];
     this.#asked = 0;
+    this.#left = [];
     this.#after();
     for (const at of this.#channels.values())
       at.on = false;
@@ -325,12 +327,17 @@ export class WSPush extends EventTarget {
         this.#opened();
     },
     sub: ({ ch, id, from = id }) => {
-      const at = this.#channels.get(ch) ?? {};
+      const at = this.#channels.get(ch);
+      if (!at || this.#left.includes(ch))
+        return;
       at.on = true;
       at.id ??= from;
     },
     unsub: ({ ch }) => {
-      if (this.#channels.get(ch)?.on && this.#channels.delete(ch))
+      const i = this.#left.indexOf(ch);
+      if (i >= 0)
+        this.#left.splice(i, 1);
+      else if (this.#channels.delete(ch))
         this.#emit("error", { code: "unsub", ch });
     },
     pong: (number) => {
@@ -341,6 +348,8 @@ export class WSPush extends EventTarget {
       }
     },
     error: (body) => {
+      if (body.code === "unknown")
+        return this.#says.unsub(body);
       const at = this.#channels.get(body.ch);
       if (at === this.#own)
         at.id = body.code === "position" ? null : at.id;
@@ -382,8 +391,7 @@ export class WSPush extends EventTarget {
   // ---- what the page says ----
 
   #say(what) {
-    if (this.#isV1)
-      this.#line.send(JSON.stringify(what));
+    return this.#isV1 && !this.#line.send(JSON.stringify(what));
   }
 
   #subscribe(names) {

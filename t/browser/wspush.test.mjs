@@ -396,6 +396,31 @@ test("unsubscribe: nothing more of it, and it is not asked for again", async () 
   assert.deepEqual(log.of("message", "error"), [["message", "news", "1-4", "new"]]);
 });
 
+test("left and taken again before the answers: those to the old request are not for the new one", async () => {
+  const { ws, log } = await opened();
+  for (const act of ["subscribe", "unsubscribe", "subscribe", "unsubscribe", "subscribe"])
+    ws[act]("news");
+  line().say({ sub: { ch: "news", id: "1-1" } });
+  line().say({ ch: "news", id: "1-2", data: "not asked for any more" });
+  line().say({ unsub: { ch: "news" } });
+  line().say({ error: { code: "unknown", text: "it is not on this channel", ch: "news" } });
+  line().say({ sub: { ch: "news", id: "1-3" } });
+  line().say({ ch: "news", id: "1-4", data: "new" });
+  assert.deepEqual(log.of("message", "error"), [["message", "news", "1-4", "new"]]);
+  ws.unsubscribe("news");
+  line().cut();
+  ws.subscribe("news");
+  ws.unsubscribe("news");
+  ws.subscribe("news");
+  await pass(1000);
+  line().hello();
+  line().say({ sub: { ch: "news", id: "1-5" } });
+  line().say({ ch: "news", id: "1-6", data: "on the next line" });
+  line().say({ unsub: { ch: "news" } });
+  assert.deepEqual(log.of("message", "error").slice(1), [["message", "news", "1-6", "on the next line"],
+    ["error", "unsub", "news", undefined]]);
+});
+
 test("a channel that is refused, or taken away, is said and not asked for again", async () => {
   const { ws, log } = await opened();
   ws.subscribe("secret");
