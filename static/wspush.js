@@ -155,16 +155,17 @@ this.#v();
 socket.onclose=()=>this.#ak(line,Math.min(wait*2,300000));
 },wait);
 }
-#aj(){const isFirst=!this.readyState,others=[...this.#l.keys()].filter((name)=>name!==this.#k);
+#aj(){const isFirst=!this.readyState;
 this.readyState=1;
 this.#f=0;
+this.state="open";
+this.#x([...this.#l.keys()].filter((name)=>name!==this.#k));
 this.#ad("open");
 this.#al();
 if(isFirst)
 this.#ag("open");
 else if(!this.#j.id)
 this.#ag("reset",{ch:this.#k,why:"unknown",id:null});
-this.#x(others);
 this.#w();
 }
 #ao(event){if(event.code===4401)

@@ -217,16 +217,17 @@ export class WSPush extends EventTarget {
   }
 
   #opened() {
-    const isFirst = !this.readyState, others = [...this.#channels.keys()].filter((name) => name !== this.#name);
+    const isFirst = !this.readyState;
     this.readyState = 1;
     this.#tries = 0;
+    this.state = "open";
+    this.#subscribe([...this.#channels.keys()].filter((name) => name !== this.#name));
     this.#change("open");
     this.#heard();
     if (isFirst)
       this.#emit("open");
     else if (!this.#own.id)
       this.#emit("reset", { ch: this.#name, why: "unknown", id: null });
-    this.#subscribe(others);
     this.#flush();
   }
 

@@ -421,6 +421,17 @@ test("left and taken again before the answers: those to the old request are not 
     ["error", "unsub", "news", undefined]]);
 });
 
+test("handlers of state and open may leave channels and take others", async () => {
+  const { ws } = await connecting();
+  ws.subscribe("news");
+  ws.send("waits");
+  ws.onstate = ({ state }) => state === "open" && ws.unsubscribe("news");
+  ws.onopen = () => ws.subscribe("late");
+  line().hello();
+  assert.deepEqual(line().requests, [{ sub: ["news"], since: {} }, { unsub: ["news"] }, { sub: ["late"], since: {} },
+    { data: "waits" }]);
+});
+
 test("a channel that is refused, or taken away, is said and not asked for again", async () => {
   const { ws, log } = await opened();
   ws.subscribe("secret");
