@@ -165,24 +165,24 @@ this.#al();
 if(isFirst)
 this.#ag("open");
 else if(!this.#j.id)
-this.#ag("reset",{ch:this.#k,why:"unknown",id:null});
+this.#ap(this.#k);
 this.#w();
 }
 #ao(event){if(event.code===4401)
 this.#b=null;
 if(this.#i||isFinal(event.code))
-this.#ap(event);
+this.#aq(event);
 else
 this.#ac(event);
 }
 #ac({code=1006,reason=""}={}){if(this.#i)
-return this.#ap({code,reason,wasClean:false});
+return this.#aq({code,reason,wasClean:false});
 const isOff=globalThis.navigator?.onLine===false;
 const delay=Math.random()*Math.min(MAX_RETRY,isOff?MAX_RETRY :1000*2**this.#f++);
 const unsure=this.#aa();
 this.#ab(delay,()=>this.#v());
 this.#ad(isOff?"offline" :"waiting",{code,reason,delay});
-this.#aq("unsure",unsure);
+this.#ar("unsure",unsure);
 }
 #aa(){const sent=this.#p;
 this.#d?.close?.();
@@ -195,14 +195,14 @@ for(const at of this.#l.values())
 at.on=false;
 return sent;
 }
-#ap({code,reason,wasClean}){if(this.readyState>2)
+#aq({code,reason,wasClean}){if(this.readyState>2)
 return;
 const unsure=this.#aa();
 this.#c.abort();
 this.readyState=3;
 this.#ad("closed",{code,reason});
-this.#aq("unsure",unsure);
-this.#aq("unsent",this.#m);
+this.#ar("unsure",unsure);
+this.#ar("unsent",this.#m);
 this.#ag("close",{code,reason,wasClean},globalThis.CloseEvent);
 }
 #ab(ms,act){clearTimeout(this.#e);
@@ -211,9 +211,9 @@ this.#e=act&&setTimeout(act,ms);
 #al(){if(this.transport==="sse")
 this.#ab(60000,()=>this.#ac());
 else
-this.#ab(25000,this.#z&&(()=>this.#ar(ANSWER)));
+this.#ab(25000,this.#z&&(()=>this.#as(ANSWER)));
 }
-#ar(wait){this.#q=this.#p.length;
+#as(wait){this.#q=this.#p.length;
 this.#y({ping:++this.#s});
 this.#ab(wait,()=>this.#ac());
 }
@@ -221,17 +221,17 @@ this.#ab(wait,()=>this.#ac());
 return;
 if(type==="pagehide"){this.#ac();
 this.#ab();
-} else if(this.#z){this.#ar(3000);
+} else if(this.#z){this.#as(3000);
 } else if(this.state==="open"?type==="online"&&this.transport==="sse"
 :this.state!=="connecting"&&type!=="offline"){this.#v();
 }
 }
 #am(said){for(const type in said)
-/^(presence|join|leave)$/.test(type)?this.#ag(type,said[type]) :this.#as[type]?.(said[type]);
+/^(presence|join|leave)$/.test(type)?this.#ag(type,said[type]) :this.#at[type]?.(said[type]);
 if("data" in said||"b64" in said)
 this.#an(said);
 }
-#as={hello:({client,user,channels})=>{this.client=client;
+#at={hello:({client,user,channels})=>{this.client=client;
 this.user=user;
 this.#t(channels[0]);
 this.#h=true;
@@ -252,16 +252,22 @@ this.#q=0;
 this.#w();
 }
 },error:(body)=>{if(body.code==="unknown")
-return this.#as.unsub(body);
-const at=this.#l.get(body.ch);
-if(at===this.#j)
-at.id=body.code==="position"?null :at.id;
-else if(!at?.on)
-this.#l.delete(body.ch);
+return this.#at.unsub(body);
+const {ch,code}=body;
+this.#k??this.#t(ch);
+const at=this.#l.get(ch);
 this.#ag("error",body);
+if(!at||at.on||code==="inbound")
+return;
+if(code==="position"){this.#ap(ch);
+this.#x([ch]);
+} else if(at!==this.#j)
+this.#l.delete(ch);
 },reset:(body)=>{this.#ag("reset",body);
 (this.#l.get(body.ch)??{}).id=body.id;
 },close:(event)=>this.#ao({wasClean:true,...event}),};
+#ap(ch){this.#at.reset({ch,why:"unknown",id:null});
+}
 #t(name){if(this.#l.get(this.#k)===this.#j)
 this.#l.delete(this.#k);
 this.#k=name;
@@ -286,43 +292,43 @@ this.#y({ack});
 if(names.length)
 this.#y({sub:names,since:Object.fromEntries(since)});
 }
-async #w(){while(!this.#n&&this.state==="open"&&this.#m.length&&this.#p.length<50){const later=this.#at(this.#m[0]);
+async #w(){while(!this.#n&&this.state==="open"&&this.#m.length&&this.#p.length<50){const later=this.#au(this.#m[0]);
 this.#n=true;
 if(later)
 await later;
 this.#n=false;
 }
 if(this.#p.length&&!this.#q)
-this.#ar(ANSWER);
+this.#as(ANSWER);
 if(this.#i&&!this.#n)
-this.#au(this.#i);
+this.#av(this.#i);
 }
-#at(item){const {data,channel}=item,isText=typeof data==="string";
+#au(item){const {data,channel}=item,isText=typeof data==="string";
 if(data instanceof Blob)
-return data.arrayBuffer().then((bytes)=>{item.data=new Uint8Array(bytes);},()=>this.#aq("unsent",[this.#av()]));
-this.#av();
+return data.arrayBuffer().then((bytes)=>{item.data=new Uint8Array(bytes);},()=>this.#ar("unsent",[this.#aw()]));
+this.#aw();
 if(this.#z){this.#p.push(item);
 this.#y({ch:channel,...(isText?{data} :{b64:base64Of(data)})});
-} else if(channel){this.#aq("unsent",[item]);
+} else if(channel){this.#ar("unsent",[item]);
 } else if(this.transport==="websocket"){this.#d.send(data);
-} else {return this.#aw(data,isText?data :new Blob([data],{type:"application/octet-stream"}));
+} else {return this.#ax(data,isText?data :new Blob([data],{type:"application/octet-stream"}));
 }
 }
-#av(){const item=this.#m.shift();
+#aw(){const item=this.#m.shift();
 this.#o -= item.size;
 return item;
 }
-async #aw(data,body){const answer=fetch(this.#ah("http"),{method:"POST",body});
+async #ax(data,body){const answer=fetch(this.#ah("http"),{method:"POST",body});
 const text=await answer.then((got)=>!got.ok&&got.text(),String);
 if(text)
 this.#ag("error",{code:"post",text,data});
 }
-#au({code,reason}){if(this.state!=="open"||this.transport==="sse"&&!this.#m.length)
-setTimeout(()=>this.#ap(this.#i),0);
+#av({code,reason}){if(this.state!=="open"||this.transport==="sse"&&!this.#m.length)
+setTimeout(()=>this.#aq(this.#i),0);
 else if(!this.#m.length)
 this.#d.close(...(code===1005?[] :[code,reason]));
 }
-#aq(code,items){for(const {data,channel} of items)
+#ar(code,items){for(const {data,channel} of items)
 this.#ag("error",{code,data,ch:channel});
 }
 #ad(state,details){this.state=state;

@@ -227,7 +227,7 @@ export class WSPush extends EventTarget {
     if (isFirst)
       this.#emit("open");
     else if (!this.#own.id)
-      this.#emit("reset", { ch: this.#name, why: "unknown", id: null });
+      this.#unknown(this.#name);
     this.#flush();
   }
 
@@ -351,12 +351,17 @@ export class WSPush extends EventTarget {
     error: (body) => {
       if (body.code === "unknown")
         return this.#says.unsub(body);
-      const at = this.#channels.get(body.ch);
-      if (at === this.#own)
-        at.id = body.code === "position" ? null : at.id;
-      else if (!at?.on)
-        this.#channels.delete(body.ch);
+      const { ch, code } = body;
+      this.#name ?? this.#rename(ch);
+      const at = this.#channels.get(ch);
       this.#emit("error", body);
+      if (!at || at.on || code === "inbound")
+        return;
+      if (code === "position") {
+        this.#unknown(ch);
+        this.#subscribe([ch]);
+      } else if (at !== this.#own)
+        this.#channels.delete(ch);
     },
     reset: (body) => {
       this.#emit("reset", body);
@@ -364,6 +369,10 @@ export class WSPush extends EventTarget {
     },
     close: (event) => this.#onClose({ wasClean: true, ...event }),
   };
+
+  #unknown(ch) {
+    this.#says.reset({ ch, why: "unknown", id: null });
+  }
 
   #rename(name) {
     if (this.#channels.get(this.#name) === this.#own)

@@ -450,16 +450,40 @@ test("a channel that is refused, or taken away, is said and not asked for again"
   assert.equal(log.of("message").length, 1);
 });
 
-test("a position in the own channel that the server can't take is given up", async () => {
+test("a position in the own channel that the server can't take is given up, and the channel asked for without", async () => {
   const { log } = await connecting({ since: "nonsense" });
   line().accept();
-  line().say({ hello: { client: "c1", user: null, channels: ["chat"] } });
-  line().say({ error: { code: "position", text: "malformed", ch: "chat" } });
-  line().say({ sub: { ch: "chat", id: "1-9" } });
-  assert.equal(log.of("error")[0][0], "position");
+  line().say({ hello: { client: "c1", user: null, channels: [] } });
+  line().say({ error: { code: "position", text: "malformed", ch: "shop:7" } });
+  assert.deepEqual(line().requests, [{ sub: ["shop:7"], since: {} }]);
+  line().say({ sub: { ch: "shop:7", id: "1-9" } });
+  line().say({ ch: "shop:7", id: "1-10", data: "new" });
+  assert.deepEqual(log.of("error", "reset", "message"), [["error", "position", "shop:7", undefined],
+    ["reset", "shop:7", "unknown", null], ["message", "shop:7", "1-10", "new"]]);
   line().cut();
   await pass(1000);
-  assert.match(line().url, /since=1-9$/);
+  assert.match(line().url, /since=1-10$/);
+});
+
+test("likewise in another channel", async () => {
+  const { ws, log } = await opened();
+  ws.subscribe("news", "nonsense");
+  line().say({ error: { code: "position", text: "malformed", ch: "news" } });
+  assert.deepEqual(line().requests.at(-1), { sub: ["news"], since: {} });
+  line().say({ sub: { ch: "news", id: "1-9" } });
+  line().say({ ch: "news", id: "1-10", data: "new" });
+  assert.deepEqual(log.of("error", "reset", "message"), [["error", "position", "news", undefined],
+    ["reset", "news", "unknown", null], ["message", "news", "1-10", "new"]]);
+});
+
+test("a message that the channel does not take is no answer to the sub behind it", async () => {
+  const { ws, log } = await opened();
+  ws.send("x", "news");
+  ws.subscribe("news");
+  line().say({ error: { code: "inbound", text: "no", ch: "news" } });
+  line().say({ sub: { ch: "news", id: "1-9" } });
+  line().say({ ch: "news", id: "1-10", data: "new" });
+  assert.deepEqual(log.of("error", "message"), [["error", "inbound", "news", undefined], ["message", "news", "1-10", "new"]]);
 });
 
 test("the own channel is what the server calls it", async () => {
