@@ -103,8 +103,9 @@ return address;
 }
 #ai(line,type,act){line.addEventListener(type,(event)=>line===this.#d&&act(event));
 }
-#af(){const offers=++this.#g<SOCKET_TRIES||this.#h?[PROTOCOL] :[];
-const line=this.#d=new WebSocket(this.#ah("ws",this.#j.id),offers.concat(this.#a.protocols));
+#af(){const ours=++this.#g<SOCKET_TRIES||this.#h?[PROTOCOL] :[];
+const offers=new Set(ours.concat(this.#a.protocols));
+const line=this.#d=new WebSocket(this.#ah("ws",this.#j.id),[...offers]);
 line.binaryType="arraybuffer";
 line.onerror=()=>{};
 this.#ai(line,"open",()=>{this.protocol=line.protocol;

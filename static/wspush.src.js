@@ -150,8 +150,9 @@ export class WSPush extends EventTarget {
   // A browser gives up a connection whose server takes none of the offered protocols. So the last try before a stream offers
   // no wspush.v1, unless this server is known to speak it.
   #openSocket() {
-    const offers = ++this.#failures < SOCKET_TRIES || this.#isProven ? [PROTOCOL] : [];
-    const line = this.#line = new WebSocket(this.#address("ws", this.#own.id), offers.concat(this.#options.protocols));
+    const ours = ++this.#failures < SOCKET_TRIES || this.#isProven ? [PROTOCOL] : [];
+    const offers = new Set(ours.concat(this.#options.protocols));
+    const line = this.#line = new WebSocket(this.#address("ws", this.#own.id), [...offers]);
     line.binaryType = "arraybuffer";
     line.onerror = () => {};
     this.#listen(line, "open", () => {

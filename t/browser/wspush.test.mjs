@@ -51,6 +51,8 @@ test("it offers wspush.v1 first, then the page's own", async () => {
   assert.deepEqual(line().protocols, ["wspush.v1", "a", "b"]);
   await connecting({ protocols: ["a"] });
   assert.deepEqual(line().protocols, ["wspush.v1", "a"]);
+  await connecting("wspush.v1");
+  assert.deepEqual(line().protocols, ["wspush.v1"], "a browser refuses one that stands twice");
 });
 
 test("open once, messages with channel and id, handlers and listeners", async () => {
