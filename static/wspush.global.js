@@ -325,9 +325,9 @@ const text=await answer.then((got)=>!got.ok&&got.text(),String);
 if(text)
 this.#ag("error",{code:"post",text,data});
 }
-#av({code,reason}){if(this.state!=="open"||this.transport==="sse"&&!this.#m.length)
-setTimeout(()=>this.#aq(this.#i),0);
-else if(!this.#m.length)
+#av({code,reason}){if(this.state!=="open"||this.transport==="sse"&&!this.#m.length){this.#aa();
+this.#ab(0,()=>this.#aq(this.#i));
+} else if(!this.#m.length)
 this.#d.close(...(code===1005?[] :[code,reason]));
 }
 #ar(code,items){for(const {data,channel} of items)

@@ -459,9 +459,10 @@ export class WSPush extends EventTarget {
   }
 
   #leave({ code, reason }) {
-    if (this.state !== "open" || this.transport === "sse" && !this.#queue.length)
-      setTimeout(() => this.#end(this.#bye), 0);
-    else if (!this.#queue.length)
+    if (this.state !== "open" || this.transport === "sse" && !this.#queue.length) {
+      this.#drop();
+      this.#after(0, () => this.#end(this.#bye));
+    } else if (!this.#queue.length)
       this.#line.close(...(code === 1005 ? [] : [code, reason]));
   }
 

@@ -175,6 +175,18 @@ for (const [name, prepare] of Object.entries({
     assert.equal(line(), before, "nothing comes back");
   });
 
+test("close() while the line comes up: it does not open any more", async () => {
+  const { ws, log } = await connecting();
+  ws.send("never");
+  line().accept();
+  ws.close();
+  line().say({ hello: { client: "c1", user: null, channels: ["chat"] } });
+  assert.equal(ws.readyState, 2);
+  await pass(1);
+  assert.deepEqual(log, [["state", "closed", "websocket"], ["error", "unsent", undefined, "never"], ["close", 1005, "", true]]);
+  assert.deepEqual(line().sent, []);
+});
+
 // ---- coming back ----
 
 const STOPS = [1000, 1002, 1003, 1007, 1008, 1009, 1010, 3500, 3999, 4500, 4501, 4503, 4999];
