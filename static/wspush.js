@@ -181,6 +181,7 @@ return this.#aq({code,reason,wasClean:false});
 const isOff=globalThis.navigator?.onLine===false;
 const delay=Math.random()*Math.min(MAX_RETRY,isOff?MAX_RETRY :1000*2**this.#f++);
 const unsure=this.#aa();
+this.#g -= isOff;
 this.#ab(delay,()=>this.#v());
 this.#ad(isOff?"offline" :"waiting",{code,reason,delay});
 this.#ar("unsure",unsure);
@@ -236,8 +237,9 @@ this.#an(said);
 this.user=user;
 this.#t(channels[0]);
 this.#h=true;
-if(this.transport==="websocket")
+if(this.transport==="websocket"){this.#g=-5;
 this.#aj();
+}
 },sub:({ch,id,from=id})=>{const at=this.#l.get(ch);
 if(!at||this.#r.includes(ch))
 return;

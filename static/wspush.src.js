@@ -247,6 +247,7 @@ export class WSPush extends EventTarget {
     const isOff = globalThis.navigator?.onLine === false;
     const delay = Math.random() * Math.min(MAX_RETRY, isOff ? MAX_RETRY : 1000 * 2 ** this.#tries++);
     const unsure = this.#drop();
+    this.#failures -= isOff;
     this.#after(delay, () => this.#connect());
     this.#change(isOff ? "offline" : "waiting", { code, reason, delay });
     this.#report("unsure", unsure);
@@ -325,8 +326,10 @@ export class WSPush extends EventTarget {
       this.user = user;
       this.#rename(channels[0]);
       this.#isProven = true;
-      if (this.transport === "websocket")
+      if (this.transport === "websocket") {
+        this.#failures = -5;
         this.#opened();
+      }
     },
     sub: ({ ch, id, from = id }) => {
       const at = this.#channels.get(ch);

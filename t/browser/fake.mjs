@@ -175,6 +175,11 @@ export function fireWindow(type, { onLine = globalThis.navigator.onLine, hidden 
   bus.dispatchEvent(new Event(type));
 }
 
+// How many wait.
+export function timers() {
+  return clock.waiting.size;
+}
+
 // Everything that is ready to run runs; no time passes.
 export function settle() {
   return new Promise((resolve) => setImmediate(resolve));

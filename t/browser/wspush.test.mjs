@@ -799,13 +799,27 @@ test("a browser gives up where no offered protocol is taken: the third try offer
 });
 
 test("a server that is known to speak wspush.v1 is never used without it", async () => {
-  const { ws } = await opened();
-  for (let i = 0; i < 3; i++) {
+  setRandom(() => 0);
+  await opened();
+  for (let i = 0; i < 8; i++) {
     line().cut();
-    await pass(8000);
-    assert.deepEqual(line().protocols, ["wspush.v1"]);
+    await pass(0);
+    assert.deepEqual([FakeSocket.made.length, line().protocols], [i + 2, ["wspush.v1"]]);
   }
-  assert.equal(ws.state, "connecting");
+  line().cut();
+  await pass(0);
+  assert.equal(FakeStream.made.length, 1, "and by a stream after eight tries");
+});
+
+test("tries while the browser is offline do not count", async () => {
+  setRandom(() => 0);
+  await opened();
+  fireWindow("offline", { onLine: false });
+  for (let i = 0; i < 20; i++) {
+    line().cut();
+    await pass(0);
+  }
+  assert.deepEqual([FakeSocket.made.length, FakeStream.made.length], [21, 0]);
 });
 
 // ---- event streams ----
