@@ -136,9 +136,7 @@ this.#j.on=true;
 this.#aj();
 this.#ak(line,PROBE);
 });
-this.#ai(line,"error",()=>{if(line.readyState>1)
-this.#b=null;
-this.#ac();
+this.#ai(line,"error",()=>{this.#ac();
 });
 listen("message",(data,id)=>this.#an({ch:id&&this.#k,id,data}));
 listen("binary",(b64,id)=>this.#an({ch:id&&this.#k,id,b64}));
@@ -182,6 +180,8 @@ return this.#aq({code,reason,wasClean:false});
 const isOff=globalThis.navigator?.onLine===false;
 const delay=Math.random()*Math.min(MAX_RETRY,isOff?MAX_RETRY :1000*2**this.#f++);
 const unsure=this.#aa();
+if(this.state==="connecting")
+this.#b=null;
 this.#g -= isOff;
 this.#ab(delay,()=>this.#v());
 this.#ad(isOff?"offline" :"waiting",{code,reason,delay});

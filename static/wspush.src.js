@@ -191,8 +191,6 @@ export class WSPush extends EventTarget {
       this.#probe(line, PROBE);
     });
     this.#listen(line, "error", () => {
-      if (line.readyState > 1)
-        this.#token = null;
       this.#lost();
     });
     listen("message", (data, id) => this.#onMessage({ ch: id && this.#name, id, data }));
@@ -247,6 +245,8 @@ export class WSPush extends EventTarget {
     const isOff = globalThis.navigator?.onLine === false;
     const delay = Math.random() * Math.min(MAX_RETRY, isOff ? MAX_RETRY : 1000 * 2 ** this.#tries++);
     const unsure = this.#drop();
+    if (this.state === "connecting")
+      this.#token = null;
     this.#failures -= isOff;
     this.#after(delay, () => this.#connect());
     this.#change(isOff ? "offline" : "waiting", { code, reason, delay });

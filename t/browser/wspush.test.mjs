@@ -725,6 +725,9 @@ test("a token is asked for once, and anew after 4401", async () => {
   assert.equal(ws.state, "waiting");
   await pass(500);
   assert.equal(asked, 3);
+  line().cut();
+  await pass(4000);
+  assert.equal(asked, 4, "a refusal by nginx is 1006, and no more can be seen");
 });
 
 test("getToken that fails is told and asked again; one that never answers is asked again", async () => {
