@@ -322,7 +322,7 @@ this.#o -= item.size;
 return item;
 }
 async #ax(data,body){const answer=fetch(this.#ah("http"),{method:"POST",body});
-const text=await answer.then((got)=>!got.ok&&got.text(),String);
+const text=await answer.then(async (got)=>got.ok?"" :`${got.status} ${await got.text()}`).catch(String);
 if(text)
 this.#ag("error",{code:"post",text,data});
 }

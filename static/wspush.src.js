@@ -456,7 +456,7 @@ export class WSPush extends EventTarget {
 
   async #post(data, body) {
     const answer = fetch(this.#address("http"), { method: "POST", body });
-    const text = await answer.then((got) => !got.ok && got.text(), String);
+    const text = await answer.then(async (got) => got.ok ? "" : `${got.status} ${await got.text()}`).catch(String);
     if (text)
       this.#emit("error", { code: "post", text, data });
   }

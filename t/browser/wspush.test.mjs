@@ -970,19 +970,22 @@ test("over a stream the page sends by POST, one after the other", async () => {
   ws.send("one");
   ws.send(Uint8Array.of(2));
   ws.send("three");
+  ws.send("four");
   ws.send("impossible", "news");
   assert.deepEqual(posted, [["https://www.example.com/chat?token=t", "POST", undefined, "one"]]);
   answer.resolve({ ok: true });
   await settle();
   assert.equal(posted[1][2], "application/octet-stream");
   assert.deepEqual(new Uint8Array(await posted[1][3].arrayBuffer()), Uint8Array.of(2));
-  answer.resolve({ ok: false, text: async () => "no key" });
+  answer.resolve({ ok: false, status: 403, text: async () => "" });
+  await settle();
+  answer.resolve({ ok: false, status: 502, text: async () => { throw new TypeError("broken off"); } });
   await settle();
   answer.reject(new TypeError("network"));
   await settle();
   assert.deepEqual(log.of("error"), [["post", undefined, Uint8Array.of(2)], ["post", undefined, "three"],
-    ["unsent", "news", "impossible"]]);
-  ws.send("four");
+    ["post", undefined, "four"], ["unsent", "news", "impossible"]]);
+  ws.send("five");
   ws.close(3000, "x");
   await pass(10);
   assert.deepEqual(log.of("close"), []);
