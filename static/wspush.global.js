@@ -164,7 +164,7 @@ this.#ad("open");
 this.#al();
 if(isFirst)
 this.#ag("open");
-else if(!this.#j.id)
+if(!this.#j.id&&(!isFirst||this.#a.since))
 this.#ap(this.#k);
 this.#w();
 }

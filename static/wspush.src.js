@@ -225,7 +225,7 @@ export class WSPush extends EventTarget {
     this.#heard();
     if (isFirst)
       this.#emit("open");
-    else if (!this.#own.id)
+    if (!this.#own.id && (!isFirst || this.#options.since))
       this.#unknown(this.#name);
     this.#flush();
   }

@@ -783,6 +783,16 @@ test("plain: raw both ways, no pings, and a reset at each coming back", async ()
     ["reset", "chat", "unknown", null]]);
 });
 
+test("a plain line can't go on from a position, and says so", async () => {
+  const { log } = await connecting({ since: "1-5" });
+  line().cut();
+  await pass(500);
+  line().cut();
+  await pass(1000);
+  line().accept("");
+  assert.deepEqual(log.of("open", "reset"), [["open"], ["reset", "chat", "unknown", null]]);
+});
+
 test("a browser gives up where no offered protocol is taken: the third try offers none of ours", async () => {
   const { ws } = await connecting();
   line().cut();
