@@ -67,12 +67,14 @@ this.readyState=2;
 this.#i={code:code??1005,reason,wasClean:true};
 this.#w();
 }
-subscribe(channel,since){if(this.#l.has(channel))
+subscribe(channel,since){channel=`${channel}`;
+if(this.#l.has(channel))
 return;
 this.#l.set(channel,{id:since});
 this.#x([channel]);
 }
-unsubscribe(channel){if(channel!==this.#k&&this.#l.delete(channel)&&this.#y({unsub:[channel]}))
+unsubscribe(channel){channel=`${channel}`;
+if(channel!==this.#k&&this.#l.delete(channel)&&this.#y({unsub:[channel]}))
 this.#r.push(channel);
 }
 get #z(){return this.state==="open"&&this.protocol===PROTOCOL;

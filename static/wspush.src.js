@@ -94,6 +94,7 @@ export class WSPush extends EventTarget {
   }
 
   subscribe(channel, since) {
+    channel = `${channel}`;
     if (this.#channels.has(channel))
       return;
     this.#channels.set(channel, { id: since });
@@ -101,6 +102,7 @@ export class WSPush extends EventTarget {
   }
 
   unsubscribe(channel) {
+    channel = `${channel}`;
     if (channel !== this.#name && this.#channels.delete(channel) && this.#say({ unsub: [channel] }))
       this.#left.push(channel);
   }

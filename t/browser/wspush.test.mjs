@@ -446,6 +446,17 @@ test("handlers of state and open may leave channels and take others", async () =
     { data: "waits" }]);
 });
 
+test("a channel's name that is a number is a text to the server", async () => {
+  const { ws, log } = await opened();
+  ws.subscribe(5);
+  assert.deepEqual(line().requests, [{ sub: ["5"], since: {} }]);
+  line().say({ sub: { ch: "5", id: "1-1" } });
+  line().say({ ch: "5", id: "1-2", data: "x" });
+  ws.unsubscribe(5);
+  assert.deepEqual(log.of("message"), [["5", "1-2", "x"]]);
+  assert.deepEqual(line().requests.at(-1), { unsub: ["5"] });
+});
+
 test("a channel that is refused, or taken away, is said and not asked for again", async () => {
   const { ws, log } = await opened();
   ws.subscribe("secret");
