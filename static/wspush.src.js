@@ -4,13 +4,13 @@
  *
  * It has one line at a time: a WebSocket that speaks wspush.v1, one that does not (plain), or an event stream. `#line` is
  * that line; what is heard of an older one is dropped (#listen). There is one timer, for what the present state waits
- * for: the line to open, the next try, something to be heard, a pong.
+ * for: the line to open, the next try, something to be heard, a pong; and one for the next probe (#probe).
  *
  * Served are wspush.js and wspush.global.js, which conf/wspush-js.sh makes of this file: without comments and indentation,
  * and with short private names.
  */
 const PROTOCOL = "wspush.v1";
-const MAX_RETRY = 30000, ANSWER = 10000, PROBE = 15000;
+const MAX_RETRY = 30000, ANSWER = 10000;
 const SOCKET_TRIES = 3;
 
 const isFinal = (code) => /^(100[023789]|1010|[34][5-9]..)$/.test(code);
@@ -27,6 +27,7 @@ export class WSPush extends EventTarget {
   #page = new AbortController();
   #line;
   #timer;
+  #probing;
   #tries = 0;
   #failures = 0;
   #isProven = false;
@@ -48,7 +49,7 @@ export class WSPush extends EventTarget {
     address.hash = "";
     this.url = address.href.replace(/^http/, "ws");
     if (!/^wss?:/.test(this.url))
-      throw new DOMException(`no WebSocket has the address ${url}`, "SyntaxError");
+      throw new DOMException(`no address: ${url}`, "SyntaxError");
     // A string or a list.
     if (options.concat)
       options = { protocols: options };
@@ -166,7 +167,7 @@ export class WSPush extends EventTarget {
       this.#failures = SOCKET_TRIES - 1;
       this.#own.id = null;
       this.#opened();
-      this.#probe(line, PROBE);
+      this.#probe(line);
     });
     this.#listen(line, "message", ({ data }) => {
       this.#heard();
@@ -190,28 +191,26 @@ export class WSPush extends EventTarget {
       this.protocol = this.extensions = "";
       this.#own.on = true;
       this.#opened();
-      this.#probe(line, PROBE);
+      this.#probe(line);
     });
-    this.#listen(line, "error", () => {
-      this.#lost();
-    });
+    this.#listen(line, "error", () => this.#lost());
     listen("message", (data, id) => this.#onMessage({ ch: id && this.#name, id, data }));
     listen("binary", (b64, id) => this.#onMessage({ ch: id && this.#name, id, b64 }));
     for (const type of ["hello", "reset", "presence", "join", "leave", "beat", "close"])
       listen(type, (data) => data && this.#hear({ [type]: JSON.parse(data) }));
   }
 
-  #probe(line, wait) {
-    setTimeout(() => {
-      if (line !== this.#line || !this.#options.transports.includes("websocket"))
-        return;
+  #probe(line, wait = 15000) {
+    if (line !== this.#line || !this.#options.transports.includes("websocket"))
+      return;
+    this.#probing = setTimeout(() => {
       const socket = new WebSocket(this.#address("ws"), PROTOCOL);
       socket.onopen = () => {
         socket.close();
-        if (line !== this.#line)
-          return;
-        this.#failures = 0;
-        this.#connect();
+        if (line === this.#line) {
+          this.#failures = 0;
+          this.#connect();
+        }
       };
       socket.onclose = () => this.#probe(line, Math.min(wait * 2, 300000));
     }, wait);
@@ -259,6 +258,7 @@ export class WSPush extends EventTarget {
     const sent = this.#sent;
     this.#line?.close?.();
     this.#line = null;
+    clearTimeout(this.#probing);
     this.#sent = [];
     this.#asked = 0;
     this.#left = [];

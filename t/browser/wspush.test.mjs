@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { runInNewContext } from "node:vm";
 import { WSPush } from "../../static/wspush.js";
-import { FakeSocket, FakeStream, fakeBrowser, fireWindow, line, listenTo, pass, realWorld, setRandom, settle, stream }
+import { FakeSocket, FakeStream, fakeBrowser, fireWindow, line, listenTo, pass, realWorld, setRandom, settle, stream, timers }
   from "./fake.mjs";
 
 beforeEach(fakeBrowser);
@@ -171,9 +171,22 @@ for (const [name, prepare] of Object.entries({
     assert.deepEqual(log.of("error", "close"), [["error", "unsent", undefined, "never"], ["close", 1000, "enough", true]]);
     assert.equal(ws.readyState, 3);
     assert.equal(before.readyState >= 2, true);
+    assert.equal(timers(), 0);
     await pass(100000);
     assert.equal(line(), before, "nothing comes back");
   });
+
+test("no timer outlives the end of a stream", async () => {
+  const { ws } = await connecting({ transports: ["sse", "websocket"] });
+  for (let i = 0; i < 3; i++) {
+    line().cut();
+    await pass(1000 * 2 ** i);
+  }
+  stream().accept();
+  ws.close();
+  await pass(1);
+  assert.equal(timers(), 0);
+});
 
 test("close() while the line comes up: it does not open any more", async () => {
   const { ws, log } = await connecting();
