@@ -6,8 +6,8 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { runInNewContext } from "node:vm";
 import { WSPush } from "../../static/wspush.js";
-import { FakeSocket, FakeStream, fakeBrowser, fireWindow, line, listenTo, pass, realWorld, setRandom, settle, stream, timers }
-  from "./fake.mjs";
+import { FakeSocket, FakeStream, fakeBrowser, fireWindow, line, listenTo, pass, realWorld, setRandom, settle, stream, timers,
+  watchers } from "./fake.mjs";
 
 beforeEach(fakeBrowser);
 afterEach(realWorld);
@@ -145,6 +145,24 @@ test("close says code and reason, and the event is the other side's", async () =
   assert.equal(log.at(-1)[0], "close");
 });
 
+test("a line that is lost while it closes", async () => {
+  const { ws, log } = await opened();
+  ws.close(1000, "bye");
+  ws.send("after close()");
+  line().cut(1006);
+  assert.deepEqual(line().requests, []);
+  assert.deepEqual(log.of("error", "close"), [["close", 1006, "", false]]);
+});
+
+test("a dead line does not keep close() from its end", async () => {
+  const { ws, log } = await opened();
+  ws.send("under way");
+  ws.close();
+  await pass(10000);
+  assert.deepEqual(log.of("error", "close"), [["error", "unsure", undefined, "under way"], ["close", 1006, "", false]]);
+  assert.equal(timers(), 0);
+});
+
 test("close without a code; after it send() is thrown away and counted, as by a WebSocket", async () => {
   const { ws, log } = await opened();
   ws.close();
@@ -239,6 +257,16 @@ test("it says why and how long it waits", async () => {
   ws.onstate = (got) => { event ??= got; };
   line().cut(1012, "restart");
   assert.deepEqual([event.state, event.code, event.reason, event.delay], ["waiting", 1012, "restart", 500]);
+});
+
+test("what was under way when it ended for good is named, and what was never sent", async () => {
+  const { ws, log } = await opened();
+  for (let i = 0; i < 51; i++)
+    ws.send(`${i}`);
+  line().cut(1008, "no");
+  assert.deepEqual(log.of("error").map(([code, , data]) => code + data), [...Array.from({ length: 50 }, (_, i) => `unsure${i}`),
+    "unsent50"]);
+  assert.equal(log.at(-1)[0], "close");
 });
 
 test("backoff: a quick first try, then twice as long each time, 30 s at most, anew after a success", async () => {
@@ -524,6 +552,21 @@ test("a message that the channel does not take is no answer to the sub behind it
   assert.deepEqual(log.of("error", "message"), [["error", "inbound", "news", undefined], ["message", "news", "1-10", "new"]]);
 });
 
+test("a channel that is refused at a coming back is not asked for again", async () => {
+  const { ws } = await opened();
+  ws.subscribe("lent");
+  line().say({ sub: { ch: "lent", id: "1-1" } });
+  line().cut();
+  await pass(1000);
+  line().hello();
+  line().say({ ch: "lent", id: "1-2", data: "before its sub" });
+  line().say({ error: { code: "forbidden", text: "no", ch: "lent" } });
+  line().cut();
+  await pass(1000);
+  line().hello();
+  assert.deepEqual(line().requests, []);
+});
+
 test("the own channel is what the server calls it", async () => {
   const { ws, log } = await connecting();
   line().hello("1-1", "shop:7");
@@ -585,6 +628,29 @@ test("what was under way when the line was lost is named; what a pong has confir
   await pass(1000);
   line().hello();
   assert.deepEqual(line().requests, [], "it is for the page to send it again");
+});
+
+test("what was named is not named again, and a new line has pings of its own", async () => {
+  const { ws, log } = await opened();
+  ws.send("one");
+  line().cut();
+  await pass(1000);
+  line().hello();
+  ws.send("two");
+  assert.deepEqual(line().sent, [{ data: "two" }, { ping: 2 }]);
+  line().cut();
+  assert.deepEqual(log.of("error").map(([, , data]) => data), ["one", "two"]);
+});
+
+test("an older ping's pong confirms nothing", async () => {
+  const { ws, log } = await opened();
+  ws.send("one");
+  ws.send("two");
+  fireWindow("visibilitychange");
+  assert.deepEqual(line().sent.at(-1), { ping: 2 });
+  line().say({ pong: 1 });
+  line().cut();
+  assert.deepEqual(log.of("error").map(([, , data]) => data), ["one", "two"]);
 });
 
 test("one ping for what is under way, and another for what came meanwhile", async () => {
@@ -687,6 +753,20 @@ test("offline: hardly any tries, and one at once when it is online", async () =>
   assert.deepEqual(log.of("state").map(([state]) => state), ["open", "offline", "connecting", "open"]);
 });
 
+test("offline is no reason for a try, online is one for a stream", async () => {
+  const { ws } = await opened();
+  line().cut();
+  fireWindow("offline");
+  assert.equal(ws.state, "waiting");
+  const other = await connecting({ transports: ["sse"] });
+  stream().accept();
+  fireWindow("offline");
+  fireWindow("visibilitychange");
+  assert.equal(other.ws.state, "open");
+  fireWindow("online");
+  assert.equal(other.ws.state, "connecting");
+});
+
 test("a page that is seen again does not wait for its next try", async () => {
   const { ws } = await opened();
   line().cut();
@@ -721,6 +801,7 @@ test("nothing listens to the window after the end", async () => {
   const { ws } = await opened();
   ws.close();
   line().cut(1000);
+  assert.equal(watchers(), 0);
   fireWindow("online");
   fireWindow("pagehide");
   await pass(100000);
@@ -768,6 +849,18 @@ test("getToken that fails is told and asked again; one that never answers is ask
   await pass(2000);
   assert.equal(asked, 3);
   assert.equal(FakeSocket.made.length, 1);
+});
+
+test("getToken that fails after it was given up says nothing", async () => {
+  const answers = [];
+  const { log } = await connecting({ getToken: () => new Promise((...both) => answers.push(both)) });
+  await pass(15500);
+  answers[0][1](new Error("too late"));
+  await settle();
+  assert.deepEqual([log.of("error"), answers.length], [[], 2]);
+  answers[1][0]("t");
+  await settle();
+  assert.match(line().url, /token=t$/);
 });
 
 test("a token that comes after close() opens nothing", async () => {
@@ -911,10 +1004,14 @@ test("what a stream brings", async () => {
   stream().say("message", "to me");
   stream().say("binary", "AAE=", "1-5");
   stream().say("beat", "");
+  stream().say("presence", '{"ch":"shop:7","users":[]}');
   stream().say("join", '{"ch":"shop:7","user":"al"}');
+  stream().say("leave", '{"ch":"shop:7","user":"al"}');
   stream().say("reset", '{"ch":"shop:7","why":"slow","id":"1-9"}', "1-9");
-  assert.deepEqual(log.of("message", "join", "reset"), [["message", "shop:7", "1-4", "one"], ["message", null, null, "to me"],
-    ["message", "shop:7", "1-5", Uint8Array.of(0, 1).buffer], ["join", "shop:7", "al"], ["reset", "shop:7", "slow", "1-9"]]);
+  assert.deepEqual(log.of("message", "presence", "join", "leave", "reset"), [["message", "shop:7", "1-4", "one"],
+    ["message", null, null, "to me"],
+    ["message", "shop:7", "1-5", Uint8Array.of(0, 1).buffer], ["presence", "shop:7", []],
+    ["join", "shop:7", "al"], ["leave", "shop:7", "al"], ["reset", "shop:7", "slow", "1-9"]]);
   assert.equal(ws.user, "bob");
   stream().cut();
   await pass(1000);
@@ -992,6 +1089,33 @@ test("on a stream a socket is tried now and then, and taken when it comes up", a
   assert.deepEqual(log.of("open", "reset"), [["open"]]);
 });
 
+test("a probe that comes up when the stream is gone changes nothing", async () => {
+  const { ws } = await onStream();
+  stream().accept();
+  await pass(15000);
+  const probe = line();
+  stream().cut();
+  probe.onopen();
+  await settle();
+  assert.equal(ws.state, "waiting");
+});
+
+test("the pause between two probes is 5 min at most", async () => {
+  await onStream();
+  stream().accept();
+  const at = [];
+  for (let second = 5; second < 1500; second += 5) {
+    await pass(5000);
+    stream().say("beat", "");
+    if (line().readyState)
+      continue;
+    at.push(second);
+    line().readyState = 3;
+    line().onclose?.();
+  }
+  assert.deepEqual(at.map((second, i) => second - (at[i - 1] ?? 0)), [15, 30, 60, 120, 240, 300, 300, 300]);
+});
+
 test("over a stream the page sends by POST, one after the other", async () => {
   const posted = [];
   let answer;
@@ -1020,8 +1144,11 @@ test("over a stream the page sends by POST, one after the other", async () => {
   assert.deepEqual(log.of("error"), [["post", undefined, Uint8Array.of(2)], ["post", undefined, "three"],
     ["post", undefined, "four"], ["unsent", "news", "impossible"]]);
   ws.send("five");
+  ws.send("six");
   ws.close(3000, "x");
+  answer.resolve({ ok: true });
   await pass(10);
+  assert.equal(posted.at(-1)[3], "six");
   assert.deepEqual(log.of("close"), []);
   answer.resolve({ ok: true });
   await settle();
