@@ -267,7 +267,7 @@ if(!at||at.on||code==="inbound")
 return;
 if(code==="position"){this.#aq(ch);
 this.#y([ch]);
-} else if(at!==this.#k)
+} else
 this.#m.delete(ch);
 },reset:(body)=>{this.#ah("reset",body);
 (this.#m.get(body.ch)??{}).id=body.id;
@@ -329,7 +329,7 @@ const text=await answer.then(async (got)=>got.ok?"" :`${got.status} ${await got.
 if(text)
 this.#ah("error",{code:"post",text,data});
 }
-#aw({code,reason}){if(this.state!=="open"||this.transport==="sse"&&!this.#n.length){this.#ab();
+#aw({code,reason}){if(this.state!=="open"||this.transport==="sse"){this.#ab();
 this.#ac(0,()=>this.#ar(this.#j));
 } else if(!this.#n.length)
 this.#d.close(...(code===1005?[] :[code,reason]));

@@ -366,7 +366,7 @@ export class WSPush extends EventTarget {
       if (code === "position") {
         this.#unknown(ch);
         this.#subscribe([ch]);
-      } else if (at !== this.#own)
+      } else
         this.#channels.delete(ch);
     },
     reset: (body) => {
@@ -464,7 +464,7 @@ export class WSPush extends EventTarget {
   }
 
   #leave({ code, reason }) {
-    if (this.state !== "open" || this.transport === "sse" && !this.#queue.length) {
+    if (this.state !== "open" || this.transport === "sse") {
       this.#drop();
       this.#after(0, () => this.#end(this.#bye));
     } else if (!this.#queue.length)

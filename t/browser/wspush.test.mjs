@@ -548,8 +548,10 @@ test("a message that the channel does not take is no answer to the sub behind it
   ws.subscribe("news");
   line().say({ error: { code: "inbound", text: "no", ch: "news" } });
   line().say({ sub: { ch: "news", id: "1-9" } });
+  line().say({ error: { code: "forbidden", text: "to send", ch: "news" } });
   line().say({ ch: "news", id: "1-10", data: "new" });
-  assert.deepEqual(log.of("error", "message"), [["error", "inbound", "news", undefined], ["message", "news", "1-10", "new"]]);
+  assert.deepEqual(log.of("error", "message"), [["error", "inbound", "news", undefined],
+    ["error", "forbidden", "news", undefined], ["message", "news", "1-10", "new"]]);
 });
 
 test("a channel that is refused at a coming back is not asked for again", async () => {
@@ -1145,8 +1147,9 @@ test("over a stream the page sends by POST, one after the other", async () => {
     ["post", undefined, "four"], ["unsent", "news", "impossible"]]);
   ws.send("five");
   ws.send("six");
-  ws.close(3000, "x");
   answer.resolve({ ok: true });
+  await settle();
+  ws.close(3000, "x");
   await pass(10);
   assert.equal(posted.at(-1)[3], "six");
   assert.deepEqual(log.of("close"), []);
