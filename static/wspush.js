@@ -1,6 +1,5 @@
 /* wspush 0.1.0, MIT. From wspush.src.js */
 const PROTOCOL="wspush.v1";
-const MAX_RETRY=30000,ANSWER=10000;
 const SOCKET_TRIES=3;
 const isFinal=(code)=>/^(100[023789]|1010|[34][5-9]..)$/.test(code);
 const base64Of=(bytes)=>btoa(bytes.reduce((text,byte)=>text+String.fromCharCode(byte),""));
@@ -178,7 +177,7 @@ this.#ad(event);
 #ad({code=1006,reason=""}={}){if(this.#j)
 return this.#ar({code,reason,wasClean:false});
 const isOff=globalThis.navigator?.onLine===false;
-const delay=Math.random()*Math.min(MAX_RETRY,isOff?MAX_RETRY :1000*2**this.#g++);
+const delay=Math.random()*Math.min(30000,isOff?30000 :1000*2**this.#g++);
 const unsure=this.#ab();
 if(this.state==="connecting")
 this.#b=null;
@@ -215,10 +214,12 @@ this.#e=act&&setTimeout(act,ms);
 #am(){if(this.transport==="sse")
 this.#ac(60000,()=>this.#ad());
 else
-this.#ac(25000,this.#aa&&(()=>this.#at(ANSWER)));
+this.#ac(25000,this.#aa&&(()=>this.#at()));
 }
-#at(wait){this.#r=this.#q.length;
+#at(wait=10000){this.#r=this.#q.length;
 this.#z({ping:++this.#t});
+for(const {size} of this.#q)
+wait+=size / 16;
 this.#ac(wait,()=>this.#ad());
 }
 #v(type){if(this.readyState>1||type==="visibilitychange"&&document.hidden)
@@ -304,7 +305,7 @@ await later;
 this.#o=false;
 }
 if(this.#q.length&&!this.#r)
-this.#at(ANSWER);
+this.#at();
 if(this.#j&&!this.#o)
 this.#aw(this.#j);
 }

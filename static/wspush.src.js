@@ -10,7 +10,6 @@
  * and with short private names.
  */
 const PROTOCOL = "wspush.v1";
-const MAX_RETRY = 30000, ANSWER = 10000;
 const SOCKET_TRIES = 3;
 
 const isFinal = (code) => /^(100[023789]|1010|[34][5-9]..)$/.test(code);
@@ -244,7 +243,7 @@ export class WSPush extends EventTarget {
     if (this.#bye)
       return this.#end({ code, reason, wasClean: false });
     const isOff = globalThis.navigator?.onLine === false;
-    const delay = Math.random() * Math.min(MAX_RETRY, isOff ? MAX_RETRY : 1000 * 2 ** this.#tries++);
+    const delay = Math.random() * Math.min(30000, isOff ? 30000 : 1000 * 2 ** this.#tries++);
     const unsure = this.#drop();
     if (this.state === "connecting")
       this.#token = null;
@@ -289,12 +288,15 @@ export class WSPush extends EventTarget {
     if (this.transport === "sse")
       this.#after(60000, () => this.#lost());
     else
-      this.#after(25000, this.#isV1 && (() => this.#ping(ANSWER)));
+      this.#after(25000, this.#isV1 && (() => this.#ping()));
   }
 
-  #ping(wait) {
+  // A slow line (16 KB/s) has time for what goes before the ping.
+  #ping(wait = 10000) {
     this.#asked = this.#sent.length;
     this.#say({ ping: ++this.#pings });
+    for (const { size } of this.#sent)
+      wait += size / 16;
     this.#after(wait, () => this.#lost());
   }
 
@@ -427,7 +429,7 @@ export class WSPush extends EventTarget {
       this.#isBusy = false;
     }
     if (this.#sent.length && !this.#asked)
-      this.#ping(ANSWER);
+      this.#ping();
     if (this.#bye && !this.#isBusy)
       this.#leave(this.#bye);
   }

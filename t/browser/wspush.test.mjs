@@ -158,7 +158,7 @@ test("a dead line does not keep close() from its end", async () => {
   const { ws, log } = await opened();
   ws.send("under way");
   ws.close();
-  await pass(10000);
+  await pass(10001);
   assert.deepEqual(log.of("error", "close"), [["error", "unsure", undefined, "under way"], ["close", 1006, "", false]]);
   assert.equal(timers(), 0);
 });
@@ -710,6 +710,18 @@ test("a ping after 25 s of silence, and 10 s for the answer", async () => {
   dead.say({ ch: "chat", id: "1-1", data: "from the grave" });
   await pass(500);
   assert.match(line().url, /since=1-0$/);
+});
+
+test("a pong may take longer behind a large message", async () => {
+  const { ws, log } = await opened();
+  ws.send("x".repeat(320000));
+  await pass(29999);
+  assert.equal(ws.state, "open");
+  line().pong();
+  ws.send("x");
+  await pass(10001);
+  assert.equal(ws.state, "waiting");
+  assert.deepEqual(log.of("error"), [["unsure", undefined, "x"]]);
 });
 
 test("anything that is heard counts as life", async () => {
