@@ -2,8 +2,7 @@
 {
 const PROTOCOL="wspush.v1";
 const SOCKET_TRIES=3;
-const isFinal=(code)=>/^(100[023789]|1010|[34][5-9]..)$/.test(code);
-const base64Of=(bytes)=>btoa(bytes.reduce((text,byte)=>text+String.fromCharCode(byte),""));
+const FINAL=/^(100[023789]|1010|[34][5-9]..)$/;
 class WSPush extends EventTarget {readyState=0;
 protocol="";
 extensions="";
@@ -18,7 +17,7 @@ binaryType="blob";
 #h=0;
 #i=false;
 #j;
-#k;
+#k={};
 #l;
 #m=new Map();
 #n=[];
@@ -29,16 +28,17 @@ binaryType="blob";
 #s=[];
 #t=0;
 constructor(url,options={}){super();
-const address=new URL(url,globalThis.document?.baseURI??globalThis.location);
+try {const address=new URL(url,globalThis.document?.baseURI??globalThis.location);
 address.hash="";
+this.#u(decodeURIComponent(address.pathname).replace(/^\/|\/$/g,""));
 this.url=address.href.replace(/^http/,"ws");
+} catch {}
 if(!/^wss?:/.test(this.url))
 throw new DOMException(`no address:${url}`,"SyntaxError");
 if(options.concat)
 options={protocols:options};
 this.#a={protocols:[],transports:["websocket","sse"],queue:4<<20,...options};
-this.#k={id:options.since};
-this.#u(decodeURIComponent(address.pathname).replace(/^\/|\/$/g,""));
+this.#k.id=options.since;
 for(const type of ["open","message","error","close","state","reset","presence","join","leave"]){this[`on${type}`]=null;
 this.addEventListener(type,(event)=>this[`on${type}`]?.(event));
 }
@@ -60,8 +60,9 @@ this.#n.push({data,channel,size});
 this.#p+=size;
 this.#x();
 }
-close(code,reason=""){if((code??1000)!==1000&&!(code >= 3000&&code<5000)||new Blob([reason]).size>123)
-throw new DOMException("code or reason","InvalidAccessError");
+close(code,reason=""){const isLong=new Blob([reason]).size>123;
+if(isLong||(code??1000)!==1000&&!(code >= 3000&&code<5000))
+throw new DOMException("code or reason",isLong?"SyntaxError" :"InvalidAccessError");
 if(this.readyState>1)
 return;
 this.readyState=2;
@@ -170,7 +171,7 @@ this.#x();
 }
 #ap(event){if(event.code===4401)
 this.#b=null;
-if(this.#j||isFinal(event.code))
+if(this.#j||FINAL.test(event.code))
 this.#ar(event);
 else
 this.#ad(event);
@@ -315,7 +316,8 @@ if(data instanceof Blob)
 return data.arrayBuffer().then((bytes)=>{item.data=new Uint8Array(bytes);},()=>this.#as("unsent",[this.#ax()]));
 this.#ax();
 if(this.#aa){this.#q.push(item);
-this.#z({ch:channel,...(isText?{data} :{b64:base64Of(data)})});
+const body=isText?{data} :{b64:btoa(data.reduce((text,byte)=>text+String.fromCharCode(byte),""))};
+this.#z({ch:channel,...body});
 } else if(channel){this.#as("unsent",[item]);
 } else if(this.transport==="websocket"){this.#d.send(data);
 } else {return this.#ay(data,isText?data :new Blob([data],{type:"application/octet-stream"}));

@@ -12,8 +12,7 @@
 const PROTOCOL = "wspush.v1";
 const SOCKET_TRIES = 3;
 
-const isFinal = (code) => /^(100[023789]|1010|[34][5-9]..)$/.test(code);
-const base64Of = (bytes) => btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ""));
+const FINAL = /^(100[023789]|1010|[34][5-9]..)$/;
 
 export class WSPush extends EventTarget {
   readyState = 0;
@@ -31,7 +30,7 @@ export class WSPush extends EventTarget {
   #failures = 0;
   #isProven = false;
   #bye;
-  #own;
+  #own = {};
   #name;
   #channels = new Map();
   #queue = [];
@@ -44,17 +43,19 @@ export class WSPush extends EventTarget {
 
   constructor(url, options = {}) {
     super();
-    const address = new URL(url, globalThis.document?.baseURI ?? globalThis.location);
-    address.hash = "";
-    this.url = address.href.replace(/^http/, "ws");
+    try {
+      const address = new URL(url, globalThis.document?.baseURI ?? globalThis.location);
+      address.hash = "";
+      this.#rename(decodeURIComponent(address.pathname).replace(/^\/|\/$/g, ""));
+      this.url = address.href.replace(/^http/, "ws");
+    } catch {}
     if (!/^wss?:/.test(this.url))
       throw new DOMException(`no address: ${url}`, "SyntaxError");
     // A string or a list.
     if (options.concat)
       options = { protocols: options };
     this.#options = { protocols: [], transports: ["websocket", "sse"], queue: 4 << 20, ...options };
-    this.#own = { id: options.since };
-    this.#rename(decodeURIComponent(address.pathname).replace(/^\/|\/$/g, ""));
+    this.#own.id = options.since;
     for (const type of ["open", "message", "error", "close", "state", "reset", "presence", "join", "leave"]) {
       this[`on${type}`] = null;
       this.addEventListener(type, (event) => this[`on${type}`]?.(event));
@@ -84,8 +85,9 @@ export class WSPush extends EventTarget {
   }
 
   close(code, reason = "") {
-    if ((code ?? 1000) !== 1000 && !(code >= 3000 && code < 5000) || new Blob([reason]).size > 123)
-      throw new DOMException("code or reason", "InvalidAccessError");
+    const isLong = new Blob([reason]).size > 123;
+    if (isLong || (code ?? 1000) !== 1000 && !(code >= 3000 && code < 5000))
+      throw new DOMException("code or reason", isLong ? "SyntaxError" : "InvalidAccessError");
     if (this.readyState > 1)
       return;
     this.readyState = 2;
@@ -233,7 +235,7 @@ export class WSPush extends EventTarget {
   #onClose(event) {
     if (event.code === 4401)
       this.#token = null;
-    if (this.#bye || isFinal(event.code))
+    if (this.#bye || FINAL.test(event.code))
       this.#end(event);
     else
       this.#lost(event);
@@ -442,7 +444,8 @@ export class WSPush extends EventTarget {
     this.#next();
     if (this.#isV1) {
       this.#sent.push(item);
-      this.#say({ ch: channel, ...(isText ? { data } : { b64: base64Of(data) }) });
+      const body = isText ? { data } : { b64: btoa(data.reduce((text, byte) => text + String.fromCharCode(byte), "")) };
+      this.#say({ ch: channel, ...body });
     } else if (channel) {
       this.#report("unsent", [item]);
     } else if (this.transport === "websocket") {

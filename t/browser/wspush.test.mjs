@@ -39,7 +39,8 @@ test("constants, addresses and what is no address", async () => {
       [3, 0, "", "", "blob", 0]);
   }
   assert.throws(() => new WSPush("ftp://a.example/"), { name: "SyntaxError" });
-  assert.throws(() => new WSPush("http://a:b:c/"));
+  for (const url of ["http://a:b:c/", "/%ff", "wsx://a.example/"])
+    assert.throws(() => new WSPush(url), { name: "SyntaxError" }, url);
 });
 
 test("it offers wspush.v1 first, then the page's own", async () => {
@@ -130,7 +131,7 @@ test("close says code and reason, and the event is the other side's", async () =
   const { ws, log } = await opened();
   assert.throws(() => ws.close(1001), { name: "InvalidAccessError" });
   assert.throws(() => ws.close(5000), { name: "InvalidAccessError" });
-  assert.throws(() => ws.close(3000, "é".repeat(62)), { name: "InvalidAccessError" });
+  assert.throws(() => ws.close(3000, "é".repeat(62)), { name: "SyntaxError" });
   assert.equal(ws.readyState, 1);
   ws.close(3001, "done");
   assert.equal(ws.readyState, 2);
