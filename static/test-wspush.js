@@ -83,7 +83,7 @@ function showUsers() {
     return item;
   });
   byId("users").replaceChildren(...items);
-  byId("presence-hint").textContent = items.length > 0 ? "" :
+  byId("presence-hint").textContent = items.length > 0 || socket.state !== "open" ? "" :
     "Nobody with a name. On a machine of your own (make run) ?user=NAME in the address gives you one.";
 }
 

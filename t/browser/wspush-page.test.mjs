@@ -140,6 +140,10 @@ test("who is here: a user with two pages comes once, and goes with the last", as
   await bob.context().close();
   await until(async () => `${await names(alice)}` === "alice", "bob to have gone");
   assert.deepEqual((await entries(alice, "note")).map((e) => e.join ?? `-${e.leave}`), ["bob", "-bob"]);
+  await alice.evaluate(() => { Math.random = () => 0.9; });
+  await alice.click("#break");
+  await waitForState(alice, "WAITING");
+  assert.equal(await alice.textContent("#presence-hint"), "", "who is here is not known now");
   assert.deepEqual(alice.complaints, []);
   await alice.context().close();
 });
