@@ -35,10 +35,10 @@ this.url=address.href.replace(/^http/,"ws");
 } catch {}
 if(!/^wss?:/.test(this.url))
 throw new DOMException(`no address:${url}`,"SyntaxError");
-if(options.concat)
-options={protocols:options};
-this.#a={protocols:[],transports:["websocket","sse"],queue:4<<20,...options};
-this.#k.id=options.since;
+const {protocols=[],transports=["websocket","sse"],queue=4<<20,getToken,since} =
+options.concat?{protocols:options} :options;
+this.#a={protocols,transports,queue,getToken,since};
+this.#k.id=since;
 for(const type of ["open","message","error","close","state","reset","presence","join","leave"]){this[`on${type}`]=null;
 this.addEventListener(type,(event)=>this[`on${type}`]?.(event));
 }
@@ -54,7 +54,7 @@ else if(!(data instanceof Blob))
 data=`${data}`.replace(/\p{Cs}/gu,"\ufffd");
 const {size}=new Blob([data]);
 if(this.readyState<2){if(this.#p&&this.#p+size>this.#a.queue)
-throw new DOMException("the queue is full","QuotaExceededError");
+throw new DOMException("queue is full","QuotaExceededError");
 this.#n.push({data,channel,size});
 }
 this.#p+=size;
@@ -179,7 +179,7 @@ this.#ad(event);
 #ad({code=1006,reason=""}={}){if(this.#j)
 return this.#ar({code,reason,wasClean:false});
 const isOff=globalThis.navigator?.onLine===false;
-const delay=Math.random()*Math.min(30000,isOff?30000 :1000*2**this.#g++);
+const delay=Math.random()*(isOff?30000 :Math.min(30000,1000*2**this.#g++));
 const unsure=this.#ab();
 if(this.state==="connecting")
 this.#b=null;
@@ -351,5 +351,5 @@ event[name]=details[name];
 this.dispatchEvent(event);
 }
 }
-["CONNECTING","OPEN","CLOSING","CLOSED"].forEach((name,i)=>{WSPush[name]=WSPush.prototype[name]=i;});
+["CONNECTING","OPEN","CLOSING","CLOSED"].forEach((name,i)=>WSPush[name]=WSPush.prototype[name]=i);
 globalThis.WSPush=WSPush}

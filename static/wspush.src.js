@@ -51,11 +51,11 @@ export class WSPush extends EventTarget {
     } catch {}
     if (!/^wss?:/.test(this.url))
       throw new DOMException(`no address: ${url}`, "SyntaxError");
-    // A string or a list.
-    if (options.concat)
-      options = { protocols: options };
-    this.#options = { protocols: [], transports: ["websocket", "sse"], queue: 4 << 20, ...options };
-    this.#own.id = options.since;
+    // A string or a list has concat.
+    const { protocols = [], transports = ["websocket", "sse"], queue = 4 << 20, getToken, since } =
+      options.concat ? { protocols: options } : options;
+    this.#options = { protocols, transports, queue, getToken, since };
+    this.#own.id = since;
     for (const type of ["open", "message", "error", "close", "state", "reset", "presence", "join", "leave"]) {
       this[`on${type}`] = null;
       this.addEventListener(type, (event) => this[`on${type}`]?.(event));
@@ -77,7 +77,7 @@ export class WSPush extends EventTarget {
     const { size } = new Blob([data]);
     if (this.readyState < 2) {
       if (this.#size && this.#size + size > this.#options.queue)
-        throw new DOMException("the queue is full", "QuotaExceededError");
+        throw new DOMException("queue is full", "QuotaExceededError");
       this.#queue.push({ data, channel, size });
     }
     this.#size += size;
@@ -245,7 +245,7 @@ export class WSPush extends EventTarget {
     if (this.#bye)
       return this.#end({ code, reason, wasClean: false });
     const isOff = globalThis.navigator?.onLine === false;
-    const delay = Math.random() * Math.min(30000, isOff ? 30000 : 1000 * 2 ** this.#tries++);
+    const delay = Math.random() * (isOff ? 30000 : Math.min(30000, 1000 * 2 ** this.#tries++));
     const unsure = this.#drop();
     if (this.state === "connecting")
       this.#token = null;
@@ -496,4 +496,4 @@ export class WSPush extends EventTarget {
   }
 }
 
-["CONNECTING", "OPEN", "CLOSING", "CLOSED"].forEach((name, i) => { WSPush[name] = WSPush.prototype[name] = i; });
+["CONNECTING", "OPEN", "CLOSING", "CLOSED"].forEach((name, i) => WSPush[name] = WSPush.prototype[name] = i);

@@ -56,6 +56,13 @@ test("it offers wspush.v1 first, then the page's own", async () => {
   assert.deepEqual(line().protocols, ["wspush.v1"], "a browser refuses one that stands twice");
 });
 
+test("an option that is undefined is none", async () => {
+  const { ws } = await connecting({ protocols: undefined, transports: undefined, queue: undefined });
+  assert.deepEqual(line().protocols, ["wspush.v1"]);
+  ws.send("x".repeat(4 << 20));
+  assert.throws(() => ws.send("y"), { name: "QuotaExceededError" });
+});
+
 test("open once, messages with channel and id, handlers and listeners", async () => {
   const { ws, log } = await connecting();
   const seen = [];
