@@ -47,14 +47,14 @@ this.#w();
 }
 get bufferedAmount(){return this.#p+(this.#d?.bufferedAmount??0);
 }
-send(data,channel){if(data?.byteLength >= 0)
+send(data,ch){if(data?.byteLength >= 0)
 data=new Uint8Array(data.buffer??data,data.byteOffset,data.byteLength).slice();
 else if(!(data instanceof Blob))
 data=`${data}`.replace(/\p{Cs}/gu,"\ufffd");
 const {size}=new Blob([data]);
 if(this.readyState<2){if(this.#p&&this.#p+size>this.#a.queue)
 throw new DOMException("queue is full","QuotaExceededError");
-this.#n.push({data,channel,size});
+this.#n.push({data,ch,size});
 }
 this.#p+=size;
 this.#x();
@@ -99,8 +99,8 @@ this.#ad();
 }
 #ai(scheme,since){const address=new URL(this.url.replace("ws",scheme));
 const own=address.search.slice(1)||[];
-address.search=Object.entries({since,token:this.#b}).filter(([,value])=>value)
-.map(([name,value])=>`${name}=${encodeURIComponent(value)}`).concat(own).join("&");
+address.search=Object.entries({since,token:this.#b})
+.flatMap(([name,value])=>value?`${name}=${encodeURIComponent(value)}` :[]).concat(own).join("&");
 return address;
 }
 #aj(line,type,act){line.addEventListener(type,(event)=>line===this.#d&&act(event));
@@ -275,8 +275,7 @@ this.#m.delete(ch);
 },close:(event)=>this.#ap({wasClean:true,...event}),};
 #aq(ch){this.#au.reset({ch,why:"unknown",id:null});
 }
-#u(name){if(this.#m.get(this.#l)===this.#k)
-this.#m.delete(this.#l);
+#u(name){this.#m.delete(this.#l);
 this.#l=name;
 this.#m.set(name,this.#k);
 }
@@ -310,14 +309,14 @@ this.#at();
 if(this.#j&&!this.#o)
 this.#aw(this.#j);
 }
-#av(item){const {data,channel}=item,isText=typeof data==="string";
+#av(item){const {data,ch}=item,isText=typeof data==="string";
 if(data instanceof Blob)
 return data.arrayBuffer().then((bytes)=>{item.data=new Uint8Array(bytes);},()=>this.#as("unsent",[this.#ax()]));
 this.#ax();
 if(this.#aa){this.#q.push(item);
 const body=isText?{data} :{b64:btoa(data.reduce((text,byte)=>text+String.fromCharCode(byte),""))};
-this.#z({ch:channel,...body});
-} else if(channel){this.#as("unsent",[item]);
+this.#z({ch,...body});
+} else if(ch){this.#as("unsent",[item]);
 } else if(this.transport==="websocket"){this.#d.send(data);
 } else {return this.#ay(data,isText?data :new Blob([data],{type:"application/octet-stream"}));
 }
@@ -326,8 +325,8 @@ this.#z({ch:channel,...body});
 this.#p -= item.size;
 return item;
 }
-async #ay(data,body){const answer=fetch(this.#ai("http"),{method:"POST",body});
-const text=await answer.then(async (got)=>got.ok?"" :`${got.status} ${await got.text()}`).catch(String);
+async #ay(data,body){const text=await fetch(this.#ai("http"),{method:"POST",body,signal:AbortSignal.timeout?.(60000)})
+.then(async (got)=>got.ok?"" :`${got.status} ${await got.text()}`).catch(String);
 if(text)
 this.#ah("error",{code:"post",text,data});
 }
@@ -336,14 +335,14 @@ this.#ac(0,()=>this.#ar(this.#j));
 } else if(!this.#n.length)
 this.#d.close(...(code===1005?[] :[code,reason]));
 }
-#as(code,items){for(const {data,channel} of items)
-this.#ah("error",{code,data,ch:channel});
+#as(code,items){for(const {data,ch} of items)
+this.#ah("error",{code,data,ch});
 }
 #ae(state,details){this.state=state;
 this.#ah("state",{state,transport:this.transport,protocol:this.protocol,...details});
 }
-#ah(type,{ch:channel,...details}={},Kind=Event){const event=new Kind(type,details);
-details.channel=channel;
+#ah(type,{ch,...details}={},Kind=Event){const event=new Kind(type,details);
+details.channel=ch;
 for(const name in details)
 if(!(name in event))
 event[name]=details[name];

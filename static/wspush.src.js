@@ -69,7 +69,7 @@ export class WSPush extends EventTarget {
     return this.#size + (this.#line?.bufferedAmount ?? 0);
   }
 
-  send(data, channel) {
+  send(data, ch) {
     if (data?.byteLength >= 0)
       data = new Uint8Array(data.buffer ?? data, data.byteOffset, data.byteLength).slice();
     else if (!(data instanceof Blob))
@@ -78,7 +78,7 @@ export class WSPush extends EventTarget {
     if (this.readyState < 2) {
       if (this.#size && this.#size + size > this.#options.queue)
         throw new DOMException("queue is full", "QuotaExceededError");
-      this.#queue.push({ data, channel, size });
+      this.#queue.push({ data, ch, size });
     }
     this.#size += size;
     this.#flush();
@@ -142,8 +142,8 @@ export class WSPush extends EventTarget {
   #address(scheme, since) {
     const address = new URL(this.url.replace("ws", scheme));
     const own = address.search.slice(1) || [];
-    address.search = Object.entries({ since, token: this.#token }).filter(([, value]) => value)
-      .map(([name, value]) => `${name}=${encodeURIComponent(value)}`).concat(own).join("&");
+    address.search = Object.entries({ since, token: this.#token })
+      .flatMap(([name, value]) => value ? `${name}=${encodeURIComponent(value)}` : []).concat(own).join("&");
     return address;
   }
 
@@ -385,8 +385,7 @@ export class WSPush extends EventTarget {
   }
 
   #rename(name) {
-    if (this.#channels.get(this.#name) === this.#own)
-      this.#channels.delete(this.#name);
+    this.#channels.delete(this.#name);
     this.#name = name;
     this.#channels.set(name, this.#own);
   }
@@ -437,7 +436,7 @@ export class WSPush extends EventTarget {
   }
 
   #pass(item) {
-    const { data, channel } = item, isText = typeof data === "string";
+    const { data, ch } = item, isText = typeof data === "string";
     if (data instanceof Blob)
       return data.arrayBuffer().then((bytes) => { item.data = new Uint8Array(bytes); },
         () => this.#report("unsent", [this.#next()]));
@@ -445,8 +444,8 @@ export class WSPush extends EventTarget {
     if (this.#isV1) {
       this.#sent.push(item);
       const body = isText ? { data } : { b64: btoa(data.reduce((text, byte) => text + String.fromCharCode(byte), "")) };
-      this.#say({ ch: channel, ...body });
-    } else if (channel) {
+      this.#say({ ch, ...body });
+    } else if (ch) {
       this.#report("unsent", [item]);
     } else if (this.transport === "websocket") {
       this.#line.send(data);
@@ -462,8 +461,8 @@ export class WSPush extends EventTarget {
   }
 
   async #post(data, body) {
-    const answer = fetch(this.#address("http"), { method: "POST", body });
-    const text = await answer.then(async (got) => got.ok ? "" : `${got.status} ${await got.text()}`).catch(String);
+    const text = await fetch(this.#address("http"), { method: "POST", body, signal: AbortSignal.timeout?.(60000) })
+      .then(async (got) => got.ok ? "" : `${got.status} ${await got.text()}`).catch(String);
     if (text)
       this.#emit("error", { code: "post", text, data });
   }
@@ -477,8 +476,8 @@ export class WSPush extends EventTarget {
   }
 
   #report(code, items) {
-    for (const { data, channel } of items)
-      this.#emit("error", { code, data, ch: channel });
+    for (const { data, ch } of items)
+      this.#emit("error", { code, data, ch });
   }
 
   #change(state, details) {
@@ -486,9 +485,9 @@ export class WSPush extends EventTarget {
     this.#emit("state", { state, transport: this.transport, protocol: this.protocol, ...details });
   }
 
-  #emit(type, { ch: channel, ...details } = {}, Kind = Event) {
+  #emit(type, { ch, ...details } = {}, Kind = Event) {
     const event = new Kind(type, details);
-    details.channel = channel;
+    details.channel = ch;
     for (const name in details)
       if (!(name in event))
         event[name] = details[name];

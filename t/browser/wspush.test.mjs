@@ -3,7 +3,7 @@
  * docs/CLIENT.md over real sockets is in wspush-server.test.mjs.
  */
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, test } from "node:test";
+import { afterEach, beforeEach, mock, test } from "node:test";
 import { runInNewContext } from "node:vm";
 import { WSPush } from "../../static/wspush.js";
 import { FakeSocket, FakeStream, fakeBrowser, fireWindow, line, listenTo, pass, realWorld, setRandom, settle, stream, timers,
@@ -1177,6 +1177,29 @@ test("over a stream the page sends by POST, one after the other", async () => {
   await settle();
   await pass(1);
   assert.deepEqual(log.of("close"), [[3000, "x", true]]);
+});
+
+test("a POST that hangs is given up after a minute, and what waits behind it goes out", async () => {
+  const posted = [];
+  mock.method(AbortSignal, "timeout", (ms) => {
+    const given = new AbortController();
+    setTimeout(() => given.abort(new DOMException("it took too long", "TimeoutError")), ms);
+    return given.signal;
+  });
+  globalThis.fetch = (url, { body, signal }) => new Promise((resolve, reject) => {
+    posted.push(body);
+    signal?.addEventListener("abort", () => reject(signal.reason));
+  });
+  const { ws, log } = await connecting({ transports: ["sse"] });
+  stream().accept();
+  ws.send("hangs");
+  ws.send("waits");
+  await pass(59000);
+  stream().say("beat", "");
+  assert.deepEqual(posted, ["hangs"]);
+  await pass(1000);
+  assert.deepEqual(log.of("error"), [["post", undefined, "hangs"]]);
+  assert.deepEqual(posted, ["hangs", "waits"]);
 });
 
 test("a refused stream asks for a fresh token", async () => {
