@@ -6,6 +6,7 @@
 
 let nativeLine = null; // the WebSocket or EventSource that WSPush uses at the moment
 const users = new Map(); // who is here: user to number of clients, null where it is not known
+let crowd = 0; // how many are here, where they are too many to be listed
 
 // WSPush hides its line, as it should; this page wants to cut it.
 for (const name of ["WebSocket", "EventSource"])
@@ -49,8 +50,10 @@ const STATE_WORDS = {
 
 function onState(event) {
   record("state", { data: { state: event.state, transport: event.transport }, nodes: sentence(STATE_WORDS[event.state](event)) });
-  if (event.state !== "open")
+  if (event.state !== "open") {
     users.clear();
+    crowd = 0;
+  }
   showUsers();
   showFacts();
 }
@@ -59,7 +62,8 @@ function onState(event) {
 
 function onPresence(event) {
   users.clear();
-  for (const { user, clients } of event.users)
+  crowd = event.count ?? 0;
+  for (const { user, clients } of event.users ?? [])
     users.set(user, clients.length);
   showUsers();
 }
@@ -76,6 +80,13 @@ function onLeft(user) {
   record("note", { data: { leave: user }, nodes: sentence(`${user} has gone`) });
 }
 
+function presenceHint(listed) {
+  if (crowd > 0)
+    return `Too many to be listed: ${crowd} when this was said.`;
+  return listed > 0 || socket.state !== "open" ? "" :
+    "Nobody with a name. On a machine of your own (make run) ?user=NAME in the address gives you one.";
+}
+
 function showUsers() {
   const items = [...users].sort(([a], [b]) => (a < b ? -1 : 1)).map(([user, clients]) => {
     const item = part("li", user === socket.user ? "me" : "", clients > 1 ? `${user} ×${clients}` : user);
@@ -83,8 +94,7 @@ function showUsers() {
     return item;
   });
   byId("users").replaceChildren(...items);
-  byId("presence-hint").textContent = items.length > 0 ? "" :
-    "Nobody with a name. On a machine of your own (make run) ?user=NAME in the address gives you one.";
+  byId("presence-hint").textContent = presenceHint(items.length);
 }
 
 // ---- facts, and the button -------------------------------------------------------------------------------------

@@ -4,9 +4,9 @@ export type WSPushTransport = "websocket" | "sse";
 
 export interface WSPushOptions {
   /**
-   * Gives the token that goes into the address as `?token=`; a promise is awaited. It is asked before the first connection and
-   * again after the server has closed with 4401 (or has refused an event stream). Nothing or "": no token. Where it throws,
-   * `error` says so (code `connect`), and it is asked again with the next try.
+   * Gives the token that goes into the address as `?token=`; a promise is awaited, for 15 s. It is asked before the first
+   * connection, and again after the server has closed with 4401 or where nothing came up. Nothing or "": no token. Where it
+   * throws, `error` says so (code `connect`), and it is asked again with the next try.
    */
   getToken?: () => string | null | undefined | Promise<string | null | undefined>;
   /** The position in the own channel to begin at: the `id` of a message that an earlier page had. */
@@ -42,7 +42,7 @@ export interface WSPushResetEvent extends Event {
   readonly channel: string;
   /**
    * Messages are missing before what comes next: fetch the state anew. From the server: "gone", "generation", "slow".
-   * "unknown": the connection was away, and there was no position to go on from (a server without wspush.v1).
+   * "unknown": there was no position to go on from (a server without wspush.v1), or the server did not know it.
    */
   readonly why: string;
   readonly id: string | null;
@@ -50,7 +50,9 @@ export interface WSPushResetEvent extends Event {
 
 export interface WSPushPresenceEvent extends Event {
   readonly channel: string;
-  readonly users: { user: string; clients: string[]; since: number }[];
+  /** `null` while there are more users than the option `presence_users`: then `count` is how many. */
+  readonly users: { user: string; clients: string[]; since: number }[] | null;
+  readonly count?: number;
 }
 
 /** `join` and `leave`. */

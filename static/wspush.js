@@ -1,12 +1,7 @@
 /* wspush 0.1.0, MIT. From wspush.src.js */
 const PROTOCOL="wspush.v1";
-const RETRY=1000,MAX_RETRY=30000,CONNECT=15000;
-const IDLE=25000,ANSWER=10000,SOON=3000,SILENCE=60000;
-const PROBE=15000,MAX_PROBE=300000;
-const SOCKET_TRIES=3,WINDOW=50;
-const isFinal=(code)=>/^(100[023789]|1010|[34][5-9]..)$/.test(code);
-const bytesOf=(base64)=>Uint8Array.from(atob(base64),(c)=>c.charCodeAt(0));
-const base64Of=(bytes)=>btoa(bytes.reduce((text,byte)=>text+String.fromCharCode(byte),""));
+const SOCKET_TRIES=3;
+const FINAL=/^(100[023789]|1010|[34][5-9]..)$/;
 export class WSPush extends EventTarget {readyState=0;
 protocol="";
 extensions="";
@@ -16,321 +11,342 @@ binaryType="blob";
 #c=new AbortController();
 #d;
 #e;
-#f=0;
+#f;
 #g=0;
-#h=false;
-#i;
+#h=0;
+#i=false;
 #j;
-#k;
-#l=new Map();
-#m=[];
-#n=false;
-#o=0;
-#p=[];
-#q=0;
+#k={};
+#l;
+#m=new Map();
+#n=[];
+#o=false;
+#p=0;
+#q=[];
 #r=0;
+#s=[];
+#t=0;
 constructor(url,options={}){super();
-const address=new URL(url,globalThis.document?.baseURI??globalThis.location);
-address.protocol=address.protocol.replace("http","ws");
+try {const address=new URL(url,globalThis.document?.baseURI??globalThis.location);
 address.hash="";
-if(!/^ws/.test(address))
-throw new DOMException(`no WebSocket has the address ${url}`,"SyntaxError");
-this.url=address.href;
-if(Array.isArray(options)||typeof options==="string")
-options={protocols:options};
-this.#a={protocols:[],transports:["websocket","sse"],queue:4<<20,...options};
-this.#j={id:options.since};
-this.#s(decodeURIComponent(address.pathname).replace(/^\/|\/$/g,""));
+this.#u(decodeURIComponent(address.pathname).replace(/^\/|\/$/g,""));
+this.url=address.href.replace(/^http/,"ws");
+} catch {}
+if(!/^wss?:/.test(this.url))
+throw new DOMException(`no address:${url}`,"SyntaxError");
+const {protocols=[],transports=["websocket","sse"],queue=4<<20,getToken,since} =
+options.concat?{protocols:options} :options;
+this.#a={protocols,transports,queue,getToken,since};
+this.#k.id=since;
 for(const type of ["open","message","error","close","state","reset","presence","join","leave"]){this[`on${type}`]=null;
 this.addEventListener(type,(event)=>this[`on${type}`]?.(event));
 }
 for(const type of ["online","offline","visibilitychange","pagehide","pageshow"])
-globalThis.addEventListener?.(type,()=>this.#t(type),{signal:this.#c.signal});
-this.#u();
+globalThis.addEventListener?.(type,()=>this.#v(type),{signal:this.#c.signal});
+this.#w();
 }
-get bufferedAmount(){return this.#o+(this.#d?.bufferedAmount??0);
+get bufferedAmount(){return this.#p+(this.#d?.bufferedAmount??0);
 }
-send(data,channel){if(data instanceof ArrayBuffer||ArrayBuffer.isView(data))
+send(data,ch){if(data?.byteLength >= 0)
 data=new Uint8Array(data.buffer??data,data.byteOffset,data.byteLength).slice();
 else if(!(data instanceof Blob))
 data=`${data}`.replace(/\p{Cs}/gu,"\ufffd");
 const {size}=new Blob([data]);
-const isOver=this.readyState>1;
-if(!isOver&&this.#o&&this.#o+size>this.#a.queue)
-throw new DOMException("too much waits to be sent","QuotaExceededError");
-this.#o+=size;
-if(isOver)
-return;
-this.#m.push({data,channel,size});
-this.#v();
+if(this.readyState<2){if(this.#p&&this.#p+size>this.#a.queue)
+throw new DOMException("queue is full","QuotaExceededError");
+this.#n.push({data,ch,size});
 }
-close(code,reason=""){if((code??1000)!==1000&&!(code >= 3000&&code<5000)||new Blob([reason]).size>123)
-throw new DOMException("code 1000 or 3000 to 4999,reason up to 123 bytes","InvalidAccessError");
+this.#p+=size;
+this.#x();
+}
+close(code,reason=""){const isLong=new Blob([reason]).size>123;
+if(isLong||(code??1000)!==1000&&!(code >= 3000&&code<5000))
+throw new DOMException("code or reason",isLong?"SyntaxError" :"InvalidAccessError");
 if(this.readyState>1)
 return;
 this.readyState=2;
-this.#i={code:code??1005,reason,wasClean:true};
-this.#v();
+this.#j={code:code??1005,reason,wasClean:true};
+this.#x();
 }
-subscribe(channel,since){if(this.#l.has(channel))
+subscribe(channel,since){channel=`${channel}`;
+if(this.#m.has(channel))
 return;
-this.#l.set(channel,{id:since});
-this.#w([channel]);
+this.#m.set(channel,{id:since});
+this.#y([channel]);
 }
-unsubscribe(channel){if(channel!==this.#k&&this.#l.delete(channel))
-this.#x({unsub:[channel]});
+unsubscribe(channel){channel=`${channel}`;
+if(channel!==this.#l&&this.#m.delete(channel)&&this.#z({unsub:[channel]}))
+this.#s.push(channel);
 }
-get #y(){return this.state==="open"&&this.protocol===PROTOCOL;
+get #aa(){return this.state==="open"&&this.protocol===PROTOCOL;
 }
-async #u(){this.#z();
+async #w(){this.#ab();
 const turn=this.#d={};
 const takes=(transport,Line)=>Line&&this.#a.transports.includes(transport);
-const isStream=takes("sse",globalThis.EventSource) &&!(takes("websocket",globalThis.WebSocket)&&this.#g<SOCKET_TRIES);
+const isStream=takes("sse",globalThis.EventSource) &&!(takes("websocket",globalThis.WebSocket)&&this.#h<SOCKET_TRIES);
 this.transport=isStream?"sse" :"websocket";
-this.#aa(CONNECT,()=>this.#ab());
-this.#ac("connecting");
+this.#ac(15000,()=>this.#ad());
+this.#ae("connecting");
 try {this.#b||=await this.#a.getToken?.();
 if(turn===this.#d)
-isStream?this.#ad() :this.#ae();
+isStream?this.#af() :this.#ag();
 } catch(error){await null;
 if(turn!==this.#d)
 return;
-this.#af("error",{code:"connect",text:`${error}`});
-this.#ab();
+this.#ah("error",{code:"connect",text:`${error}`});
+this.#ad();
 }
 }
-#ag(scheme,since){const address=new URL(this.url.replace("ws",scheme));
-for(const [name,value] of Object.entries({since,token:this.#b}))
-if(value)
-address.search+=`${address.search&&"&"}${name}=${encodeURIComponent(value)}`;
+#ai(scheme,since){const address=new URL(this.url.replace("ws",scheme));
+const own=address.search.slice(1)||[];
+address.search=Object.entries({since,token:this.#b})
+.flatMap(([name,value])=>value?`${name}=${encodeURIComponent(value)}` :[]).concat(own).join("&");
 return address;
 }
-#ah(line,type,act){line.addEventListener(type,(event)=>line===this.#d&&act(event));
+#aj(line,type,act){line.addEventListener(type,(event)=>line===this.#d&&act(event));
 }
-#ae(){const offers=++this.#g<SOCKET_TRIES||this.#h?[PROTOCOL] :[];
-const line=this.#d=new WebSocket(this.#ag("ws",this.#j.id),offers.concat(this.#a.protocols));
+#ag(){const ours=++this.#h<SOCKET_TRIES||this.#i?[PROTOCOL] :[];
+const offers=new Set(ours.concat(this.#a.protocols));
+const line=this.#d=new WebSocket(this.#ai("ws",this.#k.id),[...offers]);
 line.binaryType="arraybuffer";
 line.onerror=()=>{};
-this.#ah(line,"open",()=>{this.protocol=line.protocol;
+this.#aj(line,"open",()=>{this.protocol=line.protocol;
 this.extensions=line.extensions;
-this.#g=0;
+this.#h=0;
 if(line.protocol===PROTOCOL)
 return;
-this.#g=SOCKET_TRIES-1;
-this.#j.id=null;
-this.#ai();
-this.#aj(line,PROBE);
+this.#h=SOCKET_TRIES-1;
+this.#k.id=null;
+this.#ak();
+this.#al(line);
 });
-this.#ah(line,"message",({data})=>{this.#ak();
-line.protocol===PROTOCOL?this.#al(JSON.parse(data)) :this.#am({data});
+this.#aj(line,"message",({data})=>{this.#am();
+line.protocol===PROTOCOL?this.#an(JSON.parse(data)) :this.#ao({data});
 });
-this.#ah(line,"close",(event)=>this.#an(event));
+this.#aj(line,"close",(event)=>this.#ap(event));
 }
-#ad(){const line=this.#d=new EventSource(this.#ag("http",this.#j.id));
+#af(){const line=this.#d=new EventSource(this.#ai("http",this.#k.id));
 let last="";
-const listen=(type,act)=>this.#ah(line,type,({data,lastEventId:id})=>{this.#ak();
+const listen=(type,act)=>this.#aj(line,type,({data,lastEventId:id})=>{this.#am();
 act(data,id&&id!==last?id :null);
 if(id)
-this.#j.id=last=id;
+this.#k.id=last=id;
 });
-this.#g=1;
-this.#ah(line,"open",()=>{this.protocol=this.extensions="";
-this.#j.on=true;
-this.#ai();
-this.#aj(line,PROBE);
+this.#h=1;
+this.#aj(line,"open",()=>{this.protocol=this.extensions="";
+this.#k.on=true;
+this.#ak();
+this.#al(line);
 });
-this.#ah(line,"error",()=>{if(line.readyState>1)
-this.#b=null;
-this.#ab();
-});
-listen("message",(data,id)=>this.#am({ch:id&&this.#k,id,data}));
-listen("binary",(b64,id)=>this.#am({ch:id&&this.#k,id,b64}));
+this.#aj(line,"error",()=>this.#ad());
+listen("message",(data,id)=>this.#ao({ch:id&&this.#l,id,data}));
+listen("binary",(b64,id)=>this.#ao({ch:id&&this.#l,id,b64}));
 for(const type of ["hello","reset","presence","join","leave","beat","close"])
-listen(type,(data)=>data&&this.#al({[type]:JSON.parse(data)}));
+listen(type,(data)=>data&&this.#an({[type]:JSON.parse(data)}));
 }
-#aj(line,wait){setTimeout(()=>{if(line!==this.#d||!this.#a.transports.includes("websocket"))
+#al(line,wait=15000){if(line!==this.#d||!this.#a.transports.includes("websocket"))
 return;
-const socket=new WebSocket(this.#ag("ws"),PROTOCOL);
+this.#f=setTimeout(()=>{const socket=new WebSocket(this.#ai("ws"),PROTOCOL);
 socket.onopen=()=>{socket.close();
-if(line!==this.#d)
-return;
-this.#g=0;
-this.#u();
+if(line===this.#d){this.#h=0;
+this.#w();
+}
 };
-socket.onclose=()=>this.#aj(line,Math.min(wait*2,MAX_PROBE));
+socket.onclose=()=>this.#al(line,Math.min(wait*2,300000));
 },wait);
 }
-#ai(){const isFirst=!this.readyState,others=[...this.#l.keys()].filter((name)=>name!==this.#k);
+#ak(){const isFirst=!this.readyState;
 this.readyState=1;
-this.#f=0;
-this.#ac("open");
-this.#ak();
+this.#g=0;
+this.state="open";
+this.#y([...this.#m.keys()].filter((name)=>name!==this.#l));
+this.#ae("open");
+this.#am();
 if(isFirst)
-this.#af("open");
-else if(!this.#j.id)
-this.#af("reset",{ch:this.#k,why:"unknown",id:null});
-this.#w(others);
-this.#v();
+this.#ah("open");
+if(!this.#k.id&&(!isFirst||this.#a.since))
+this.#aq(this.#l);
+this.#x();
 }
-#an(event){if(event.code===4401)
+#ap(event){if(event.code===4401)
 this.#b=null;
-if(this.#i||isFinal(event.code))
-this.#ao(event);
+if(this.#j||FINAL.test(event.code))
+this.#ar(event);
 else
-this.#ab(event);
+this.#ad(event);
 }
-#ab({code,reason}={code:1006,reason:""}){if(this.#i)
-return this.#ao({code,reason,wasClean:false});
+#ad({code=1006,reason=""}={}){if(this.#j)
+return this.#ar({code,reason,wasClean:false});
 const isOff=globalThis.navigator?.onLine===false;
-const delay=Math.random()*Math.min(MAX_RETRY,isOff?MAX_RETRY :RETRY*2**this.#f++);
-const unsure=this.#z();
-this.#aa(delay,()=>this.#u());
-this.#ac(isOff?"offline" :"waiting",{code,reason,delay});
-this.#ap("unsure",unsure);
+const delay=Math.random()*(isOff?30000 :Math.min(30000,1000*2**this.#g++));
+const unsure=this.#ab();
+if(this.state==="connecting")
+this.#b=null;
+this.#h -= isOff;
+this.#ac(delay,()=>this.#w());
+this.#ae(isOff?"offline" :"waiting",{code,reason,delay});
+this.#as("unsure",unsure);
 }
-#z(){const sent=this.#p;
+#ab(){const sent=this.#q;
 this.#d?.close?.();
 this.#d=null;
-this.#p=[];
-this.#q=0;
-this.#aa();
-for(const at of this.#l.values())
+clearTimeout(this.#f);
+this.#q=[];
+this.#r=0;
+this.#s=[];
+this.#ac();
+for(const at of this.#m.values())
 at.on=false;
 return sent;
 }
-#ao({code,reason,wasClean}){if(this.readyState>2)
+#ar({code,reason,wasClean}){if(this.readyState>2)
 return;
-const unsure=this.#z();
+const unsure=this.#ab();
 this.#c.abort();
 this.readyState=3;
-this.#ac("closed",{code,reason});
-this.#ap("unsure",unsure);
-this.#ap("unsent",this.#m);
-this.#af("close",{code,reason,wasClean},globalThis.CloseEvent);
+this.#ae("closed",{code,reason});
+this.#as("unsure",unsure);
+this.#as("unsent",this.#n);
+this.#ah("close",{code,reason,wasClean},globalThis.CloseEvent);
 }
-#aa(ms,act){clearTimeout(this.#e);
+#ac(ms,act){clearTimeout(this.#e);
 this.#e=act&&setTimeout(act,ms);
 }
-#ak(){if(this.transport==="sse")
-this.#aa(SILENCE,()=>this.#ab());
+#am(){if(this.transport==="sse")
+this.#ac(60000,()=>this.#ad());
 else
-this.#aa(IDLE,this.#y&&(()=>this.#aq(ANSWER)));
+this.#ac(25000,this.#aa&&(()=>this.#at()));
 }
-#aq(wait){this.#q=this.#p.length;
-this.#x({ping:++this.#r});
-this.#aa(wait,()=>this.#ab());
+#at(wait=10000){this.#r=this.#q.length;
+this.#z({ping:++this.#t});
+for(const {size} of this.#q)
+wait+=size / 16;
+this.#ac(wait,()=>this.#ad());
 }
-#t(type){if(this.readyState>1||type==="visibilitychange"&&document.hidden)
+#v(type){if(this.readyState>1||type==="visibilitychange"&&document.hidden)
 return;
-if(type==="pagehide"){this.#ab();
-this.#aa();
-} else if(this.#y){this.#aq(SOON);
+if(type==="pagehide"){this.#ad();
+this.#ac();
+} else if(this.#aa){this.#at(3000);
 } else if(this.state==="open"?type==="online"&&this.transport==="sse"
-:this.state!=="connecting"&&type!=="offline"){this.#u();
+:this.state!=="connecting"&&type!=="offline"){this.#w();
 }
 }
-#al(said){for(const type in said)
-this.#ar[type]?.(said[type]);
+#an(said){for(const type in said)
+/^(presence|join|leave)$/.test(type)?this.#ah(type,said[type]) :this.#au[type]?.(said[type]);
 if("data" in said||"b64" in said)
-this.#am(said);
+this.#ao(said);
 }
-#ar={hello:({client,user,channels})=>{this.client=client;
+#au={hello:({client,user,channels})=>{this.client=client;
 this.user=user;
-this.#s(channels[0]);
-this.#h=true;
-if(this.transport==="websocket")
-this.#ai();
-},sub:({ch,id,from=id})=>{const at=this.#l.get(ch)??{};
+this.#u(channels[0]);
+this.#i=true;
+if(this.transport==="websocket"){this.#h=-5;
+this.#ak();
+}
+},sub:({ch,id,from=id})=>{const at=this.#m.get(ch);
+if(!at||this.#s.includes(ch))
+return;
 at.on=true;
 at.id??=from;
-},unsub:({ch})=>{if(this.#l.get(ch)?.on&&this.#l.delete(ch))
-this.#af("error",{code:"unsub",ch});
-},pong:(number)=>{if(number===this.#r){this.#p.splice(0,this.#q);
-this.#q=0;
-this.#v();
+},unsub:({ch})=>{const i=this.#s.indexOf(ch);
+if(i >= 0)
+this.#s.splice(i,1);
+else if(this.#m.delete(ch))
+this.#ah("error",{code:"unsub",ch});
+},pong:(number)=>{if(number===this.#t){this.#q.splice(0,this.#r);
+this.#r=0;
+this.#x();
 }
-},error:(body)=>{const at=this.#l.get(body.ch);
-if(at===this.#j)
-at.id=body.code==="position"?null :at.id;
-else if(!at?.on)
-this.#l.delete(body.ch);
-this.#af("error",body);
-},reset:(body)=>{this.#af("reset",body);
-(this.#l.get(body.ch)??{}).id=body.id;
-},presence:(body)=>this.#af("presence",body),join:(body)=>this.#af("join",body),leave:(body)=>this.#af("leave",body),close:(event)=>this.#an({wasClean:true,...event}),};
-#s(name){if(this.#l.get(this.#k)===this.#j)
-this.#l.delete(this.#k);
-this.#k=name;
-this.#l.set(name,this.#j);
+},error:(body)=>{if(body.code==="unknown")
+return this.#au.unsub(body);
+const {ch,code}=body;
+this.#l??this.#u(ch);
+const at=this.#m.get(ch);
+this.#ah("error",body);
+if(!at||at.on||code==="inbound")
+return;
+if(code==="position"){this.#aq(ch);
+this.#y([ch]);
+} else
+this.#m.delete(ch);
+},reset:(body)=>{this.#ah("reset",body);
+(this.#m.get(body.ch)??{}).id=body.id;
+},close:(event)=>this.#ap({wasClean:true,...event}),};
+#aq(ch){this.#au.reset({ch,why:"unknown",id:null});
 }
-#am({ch=null,id=null,data,b64,ack}){const at=this.#l.get(ch);
+#u(name){this.#m.delete(this.#l);
+this.#l=name;
+this.#m.set(name,this.#k);
+}
+#ao({ch=null,id=null,data,b64,ack}){const at=this.#m.get(ch);
 if(this.readyState>1||(ch&&!at?.on))
 return;
-if(!id||id!==at?.last){data??=bytesOf(b64).buffer;
+if(!id||id!==at?.last){data??=Uint8Array.from(atob(b64),(c)=>c.charCodeAt()).buffer;
 if(typeof data!=="string"&&this.binaryType==="blob")
 data=new Blob([data]);
-this.#af("message",{data,origin:new URL(this.url).origin,lastEventId:id??"",ch,id},MessageEvent);
+this.#ah("message",{data,origin:new URL(this.url).origin,lastEventId:id??"",ch,id},MessageEvent);
 if(id&&at)
 at.id=at.last=id;
 }
 if(ack)
-this.#x({ack});
+this.#z({ack});
 }
-#x(what){if(this.#y)
-this.#d.send(JSON.stringify(what));
+#z(what){return this.#aa&&!this.#d.send(JSON.stringify(what));
 }
-#w(names){const since=names.map((name)=>[name,this.#l.get(name).id]).filter(([,id])=>id);
+#y(names){const since=names.map((name)=>[name,this.#m.get(name).id||undefined]);
 if(names.length)
-this.#x({sub:names,since:Object.fromEntries(since)});
+this.#z({sub:names,since:Object.fromEntries(since)});
 }
-async #v(){while(!this.#n&&this.state==="open"&&this.#m.length&&this.#p.length<WINDOW){const later=this.#as(this.#m[0]);
-this.#n=true;
+async #x(){while(!this.#o&&this.state==="open"&&this.#n.length&&this.#q.length<50){const later=this.#av(this.#n[0]);
+this.#o=true;
 if(later)
 await later;
-this.#n=false;
+this.#o=false;
 }
-if(this.#p.length&&!this.#q)
-this.#aq(ANSWER);
-if(this.#i&&!this.#n)
-this.#at(this.#i);
+if(this.#q.length&&!this.#r)
+this.#at();
+if(this.#j&&!this.#o)
+this.#aw(this.#j);
 }
-#as(item){const {data,channel}=item,isText=typeof data==="string";
+#av(item){const {data,ch}=item,isText=typeof data==="string";
 if(data instanceof Blob)
-return data.arrayBuffer().then((bytes)=>{item.data=new Uint8Array(bytes);},()=>this.#ap("unsent",[this.#au()]));
-this.#au();
-if(this.#y){this.#p.push(item);
-this.#x({ch:channel,[isText?"data" :"b64"]:isText?data :base64Of(data)});
-} else if(channel){this.#ap("unsent",[item]);
+return data.arrayBuffer().then((bytes)=>{item.data=new Uint8Array(bytes);},()=>this.#as("unsent",[this.#ax()]));
+this.#ax();
+if(this.#aa){this.#q.push(item);
+const body=isText?{data} :{b64:btoa(data.reduce((text,byte)=>text+String.fromCharCode(byte),""))};
+this.#z({ch,...body});
+} else if(ch){this.#as("unsent",[item]);
 } else if(this.transport==="websocket"){this.#d.send(data);
-} else {return this.#av(data,isText?"text/plain" :"application/octet-stream");
+} else {return this.#ay(data,isText?data :new Blob([data],{type:"application/octet-stream"}));
 }
 }
-#au(){const item=this.#m.shift();
-this.#o -= item.size;
+#ax(){const item=this.#n.shift();
+this.#p -= item.size;
 return item;
 }
-async #av(body,type){const answer=fetch(this.#ag("http"),{method:"POST",body,headers:{"Content-Type":type}});
-const text=await answer.then((got)=>!got.ok&&got.text(),String);
+async #ay(data,body){const text=await fetch(this.#ai("http"),{method:"POST",body,signal:AbortSignal.timeout?.(60000)})
+.then(async (got)=>got.ok?"" :`${got.status} ${await got.text()}`).catch(String);
 if(text)
-this.#af("error",{code:"post",text,data:body});
+this.#ah("error",{code:"post",text,data});
 }
-#at({code,reason}){if(this.state!=="open"||this.transport==="sse"&&!this.#m.length)
-setTimeout(()=>this.#ao(this.#i),0);
-else if(!this.#m.length)
+#aw({code,reason}){if(this.state!=="open"||this.transport==="sse"){this.#ab();
+this.#ac(0,()=>this.#ar(this.#j));
+} else if(!this.#n.length)
 this.#d.close(...(code===1005?[] :[code,reason]));
 }
-#ap(code,items){for(const {data,channel} of items)
-this.#af("error",{code,data,ch:channel});
+#as(code,items){for(const {data,ch} of items)
+this.#ah("error",{code,data,ch});
 }
-#ac(state,details){this.state=state;
-this.#af("state",{state,transport:this.transport,protocol:this.protocol,...details});
+#ae(state,details){this.state=state;
+this.#ah("state",{state,transport:this.transport,protocol:this.protocol,...details});
 }
-#af(type,{ch:channel,...details}={},Kind=Event){const event=new Kind(type,details);
-Object.assign(details,{channel});
+#ah(type,{ch,...details}={},Kind=Event){const event=new Kind(type,details);
+details.channel=ch;
 for(const name in details)
 if(!(name in event))
 event[name]=details[name];
 this.dispatchEvent(event);
 }
 }
-["CONNECTING","OPEN","CLOSING","CLOSED"].forEach((name,i)=>{WSPush[name]=WSPush.prototype[name]=i;});
+["CONNECTING","OPEN","CLOSING","CLOSED"].forEach((name,i)=>WSPush[name]=WSPush.prototype[name]=i);

@@ -4,20 +4,15 @@
  *
  * It has one line at a time: a WebSocket that speaks wspush.v1, one that does not (plain), or an event stream. `#line` is
  * that line; what is heard of an older one is dropped (#listen). There is one timer, for what the present state waits
- * for: the line to open, the next try, something to be heard, a pong.
+ * for: the line to open, the next try, something to be heard, a pong; and one for the next probe (#probe).
  *
  * Served are wspush.js and wspush.global.js, which conf/wspush-js.sh makes of this file: without comments and indentation,
  * and with short private names.
  */
 const PROTOCOL = "wspush.v1";
-const RETRY = 1000, MAX_RETRY = 30000, CONNECT = 15000;
-const IDLE = 25000, ANSWER = 10000, SOON = 3000, SILENCE = 60000;
-const PROBE = 15000, MAX_PROBE = 300000;
-const SOCKET_TRIES = 3, WINDOW = 50;
+const SOCKET_TRIES = 3;
 
-const isFinal = (code) => /^(100[023789]|1010|[34][5-9]..)$/.test(code);
-const bytesOf = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-const base64Of = (bytes) => btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ""));
+const FINAL = /^(100[023789]|1010|[34][5-9]..)$/;
 
 export class WSPush extends EventTarget {
   readyState = 0;
@@ -30,11 +25,12 @@ export class WSPush extends EventTarget {
   #page = new AbortController();
   #line;
   #timer;
+  #probing;
   #tries = 0;
   #failures = 0;
   #isProven = false;
   #bye;
-  #own;
+  #own = {};
   #name;
   #channels = new Map();
   #queue = [];
@@ -42,21 +38,24 @@ export class WSPush extends EventTarget {
   #size = 0;
   #sent = [];
   #asked = 0;
+  #left = [];
   #pings = 0;
 
   constructor(url, options = {}) {
     super();
-    const address = new URL(url, globalThis.document?.baseURI ?? globalThis.location);
-    address.protocol = address.protocol.replace("http", "ws");
-    address.hash = "";
-    if (!/^ws/.test(address))
-      throw new DOMException(`no WebSocket has the address ${url}`, "SyntaxError");
-    this.url = address.href;
-    if (Array.isArray(options) || typeof options === "string")
-      options = { protocols: options };
-    this.#options = { protocols: [], transports: ["websocket", "sse"], queue: 4 << 20, ...options };
-    this.#own = { id: options.since };
-    this.#rename(decodeURIComponent(address.pathname).replace(/^\/|\/$/g, ""));
+    try {
+      const address = new URL(url, globalThis.document?.baseURI ?? globalThis.location);
+      address.hash = "";
+      this.#rename(decodeURIComponent(address.pathname).replace(/^\/|\/$/g, ""));
+      this.url = address.href.replace(/^http/, "ws");
+    } catch {}
+    if (!/^wss?:/.test(this.url))
+      throw new DOMException(`no address: ${url}`, "SyntaxError");
+    // A string or a list has concat.
+    const { protocols = [], transports = ["websocket", "sse"], queue = 4 << 20, getToken, since } =
+      options.concat ? { protocols: options } : options;
+    this.#options = { protocols, transports, queue, getToken, since };
+    this.#own.id = since;
     for (const type of ["open", "message", "error", "close", "state", "reset", "presence", "join", "leave"]) {
       this[`on${type}`] = null;
       this.addEventListener(type, (event) => this[`on${type}`]?.(event));
@@ -70,25 +69,25 @@ export class WSPush extends EventTarget {
     return this.#size + (this.#line?.bufferedAmount ?? 0);
   }
 
-  send(data, channel) {
-    if (data instanceof ArrayBuffer || ArrayBuffer.isView(data))
+  send(data, ch) {
+    if (data?.byteLength >= 0)
       data = new Uint8Array(data.buffer ?? data, data.byteOffset, data.byteLength).slice();
     else if (!(data instanceof Blob))
       data = `${data}`.replace(/\p{Cs}/gu, "\ufffd");
     const { size } = new Blob([data]);
-    const isOver = this.readyState > 1;
-    if (!isOver && this.#size && this.#size + size > this.#options.queue)
-      throw new DOMException("too much waits to be sent", "QuotaExceededError");
+    if (this.readyState < 2) {
+      if (this.#size && this.#size + size > this.#options.queue)
+        throw new DOMException("queue is full", "QuotaExceededError");
+      this.#queue.push({ data, ch, size });
+    }
     this.#size += size;
-    if (isOver)
-      return;
-    this.#queue.push({ data, channel, size });
     this.#flush();
   }
 
   close(code, reason = "") {
-    if ((code ?? 1000) !== 1000 && !(code >= 3000 && code < 5000) || new Blob([reason]).size > 123)
-      throw new DOMException("code 1000 or 3000 to 4999, reason up to 123 bytes", "InvalidAccessError");
+    const isLong = new Blob([reason]).size > 123;
+    if (isLong || (code ?? 1000) !== 1000 && !(code >= 3000 && code < 5000))
+      throw new DOMException("code or reason", isLong ? "SyntaxError" : "InvalidAccessError");
     if (this.readyState > 1)
       return;
     this.readyState = 2;
@@ -97,6 +96,7 @@ export class WSPush extends EventTarget {
   }
 
   subscribe(channel, since) {
+    channel = `${channel}`;
     if (this.#channels.has(channel))
       return;
     this.#channels.set(channel, { id: since });
@@ -104,8 +104,9 @@ export class WSPush extends EventTarget {
   }
 
   unsubscribe(channel) {
-    if (channel !== this.#name && this.#channels.delete(channel))
-      this.#say({ unsub: [channel] });
+    channel = `${channel}`;
+    if (channel !== this.#name && this.#channels.delete(channel) && this.#say({ unsub: [channel] }))
+      this.#left.push(channel);
   }
 
   // ---- the line: a socket or a stream ----
@@ -121,7 +122,7 @@ export class WSPush extends EventTarget {
     const isStream = takes("sse", globalThis.EventSource) &&
       !(takes("websocket", globalThis.WebSocket) && this.#failures < SOCKET_TRIES);
     this.transport = isStream ? "sse" : "websocket";
-    this.#after(CONNECT, () => this.#lost());
+    this.#after(15000, () => this.#lost());
     this.#change("connecting");
     try {
       this.#token ||= await this.#options.getToken?.();
@@ -137,11 +138,12 @@ export class WSPush extends EventTarget {
     }
   }
 
+  // Of two positions the server takes the first, so ours goes before one that the page's own address names.
   #address(scheme, since) {
     const address = new URL(this.url.replace("ws", scheme));
-    for (const [name, value] of Object.entries({ since, token: this.#token }))
-      if (value)
-        address.search += `${address.search && "&"}${name}=${encodeURIComponent(value)}`;
+    const own = address.search.slice(1) || [];
+    address.search = Object.entries({ since, token: this.#token })
+      .flatMap(([name, value]) => value ? `${name}=${encodeURIComponent(value)}` : []).concat(own).join("&");
     return address;
   }
 
@@ -152,8 +154,9 @@ export class WSPush extends EventTarget {
   // A browser gives up a connection whose server takes none of the offered protocols. So the last try before a stream offers
   // no wspush.v1, unless this server is known to speak it.
   #openSocket() {
-    const offers = ++this.#failures < SOCKET_TRIES || this.#isProven ? [PROTOCOL] : [];
-    const line = this.#line = new WebSocket(this.#address("ws", this.#own.id), offers.concat(this.#options.protocols));
+    const ours = ++this.#failures < SOCKET_TRIES || this.#isProven ? [PROTOCOL] : [];
+    const offers = new Set(ours.concat(this.#options.protocols));
+    const line = this.#line = new WebSocket(this.#address("ws", this.#own.id), [...offers]);
     line.binaryType = "arraybuffer";
     line.onerror = () => {};
     this.#listen(line, "open", () => {
@@ -165,7 +168,7 @@ export class WSPush extends EventTarget {
       this.#failures = SOCKET_TRIES - 1;
       this.#own.id = null;
       this.#opened();
-      this.#probe(line, PROBE);
+      this.#probe(line);
     });
     this.#listen(line, "message", ({ data }) => {
       this.#heard();
@@ -189,64 +192,64 @@ export class WSPush extends EventTarget {
       this.protocol = this.extensions = "";
       this.#own.on = true;
       this.#opened();
-      this.#probe(line, PROBE);
+      this.#probe(line);
     });
-    this.#listen(line, "error", () => {
-      if (line.readyState > 1)
-        this.#token = null;
-      this.#lost();
-    });
+    this.#listen(line, "error", () => this.#lost());
     listen("message", (data, id) => this.#onMessage({ ch: id && this.#name, id, data }));
     listen("binary", (b64, id) => this.#onMessage({ ch: id && this.#name, id, b64 }));
     for (const type of ["hello", "reset", "presence", "join", "leave", "beat", "close"])
       listen(type, (data) => data && this.#hear({ [type]: JSON.parse(data) }));
   }
 
-  #probe(line, wait) {
-    setTimeout(() => {
-      if (line !== this.#line || !this.#options.transports.includes("websocket"))
-        return;
+  #probe(line, wait = 15000) {
+    if (line !== this.#line || !this.#options.transports.includes("websocket"))
+      return;
+    this.#probing = setTimeout(() => {
       const socket = new WebSocket(this.#address("ws"), PROTOCOL);
       socket.onopen = () => {
         socket.close();
-        if (line !== this.#line)
-          return;
-        this.#failures = 0;
-        this.#connect();
+        if (line === this.#line) {
+          this.#failures = 0;
+          this.#connect();
+        }
       };
-      socket.onclose = () => this.#probe(line, Math.min(wait * 2, MAX_PROBE));
+      socket.onclose = () => this.#probe(line, Math.min(wait * 2, 300000));
     }, wait);
   }
 
   #opened() {
-    const isFirst = !this.readyState, others = [...this.#channels.keys()].filter((name) => name !== this.#name);
+    const isFirst = !this.readyState;
     this.readyState = 1;
     this.#tries = 0;
+    this.state = "open";
+    this.#subscribe([...this.#channels.keys()].filter((name) => name !== this.#name));
     this.#change("open");
     this.#heard();
     if (isFirst)
       this.#emit("open");
-    else if (!this.#own.id)
-      this.#emit("reset", { ch: this.#name, why: "unknown", id: null });
-    this.#subscribe(others);
+    if (!this.#own.id && (!isFirst || this.#options.since))
+      this.#unknown(this.#name);
     this.#flush();
   }
 
   #onClose(event) {
     if (event.code === 4401)
       this.#token = null;
-    if (this.#bye || isFinal(event.code))
+    if (this.#bye || FINAL.test(event.code))
       this.#end(event);
     else
       this.#lost(event);
   }
 
-  #lost({ code, reason } = { code: 1006, reason: "" }) {
+  #lost({ code = 1006, reason = "" } = {}) {
     if (this.#bye)
       return this.#end({ code, reason, wasClean: false });
     const isOff = globalThis.navigator?.onLine === false;
-    const delay = Math.random() * Math.min(MAX_RETRY, isOff ? MAX_RETRY : RETRY * 2 ** this.#tries++);
+    const delay = Math.random() * (isOff ? 30000 : Math.min(30000, 1000 * 2 ** this.#tries++));
     const unsure = this.#drop();
+    if (this.state === "connecting")
+      this.#token = null;
+    this.#failures -= isOff;
     this.#after(delay, () => this.#connect());
     this.#change(isOff ? "offline" : "waiting", { code, reason, delay });
     this.#report("unsure", unsure);
@@ -256,8 +259,10 @@ export class WSPush extends EventTarget {
     const sent = this.#sent;
     this.#line?.close?.();
     this.#line = null;
+    clearTimeout(this.#probing);
     this.#sent = [];
     this.#asked = 0;
+    this.#left = [];
     this.#after();
     for (const at of this.#channels.values())
       at.on = false;
@@ -283,14 +288,17 @@ export class WSPush extends EventTarget {
 
   #heard() {
     if (this.transport === "sse")
-      this.#after(SILENCE, () => this.#lost());
+      this.#after(60000, () => this.#lost());
     else
-      this.#after(IDLE, this.#isV1 && (() => this.#ping(ANSWER)));
+      this.#after(25000, this.#isV1 && (() => this.#ping()));
   }
 
-  #ping(wait) {
+  // A slow line (16 KB/s) has time for what goes before the ping.
+  #ping(wait = 10000) {
     this.#asked = this.#sent.length;
     this.#say({ ping: ++this.#pings });
+    for (const { size } of this.#sent)
+      wait += size / 16;
     this.#after(wait, () => this.#lost());
   }
 
@@ -302,7 +310,7 @@ export class WSPush extends EventTarget {
       this.#lost();
       this.#after();
     } else if (this.#isV1) {
-      this.#ping(SOON);
+      this.#ping(3000);
     } else if (this.state === "open" ? type === "online" && this.transport === "sse"
       : this.state !== "connecting" && type !== "offline") {
       this.#connect();
@@ -313,7 +321,7 @@ export class WSPush extends EventTarget {
 
   #hear(said) {
     for (const type in said)
-      this.#says[type]?.(said[type]);
+      /^(presence|join|leave)$/.test(type) ? this.#emit(type, said[type]) : this.#says[type]?.(said[type]);
     if ("data" in said || "b64" in said)
       this.#onMessage(said);
   }
@@ -324,16 +332,23 @@ export class WSPush extends EventTarget {
       this.user = user;
       this.#rename(channels[0]);
       this.#isProven = true;
-      if (this.transport === "websocket")
+      if (this.transport === "websocket") {
+        this.#failures = -5;
         this.#opened();
+      }
     },
     sub: ({ ch, id, from = id }) => {
-      const at = this.#channels.get(ch) ?? {};
+      const at = this.#channels.get(ch);
+      if (!at || this.#left.includes(ch))
+        return;
       at.on = true;
       at.id ??= from;
     },
     unsub: ({ ch }) => {
-      if (this.#channels.get(ch)?.on && this.#channels.delete(ch))
+      const i = this.#left.indexOf(ch);
+      if (i >= 0)
+        this.#left.splice(i, 1);
+      else if (this.#channels.delete(ch))
         this.#emit("error", { code: "unsub", ch });
     },
     pong: (number) => {
@@ -344,26 +359,33 @@ export class WSPush extends EventTarget {
       }
     },
     error: (body) => {
-      const at = this.#channels.get(body.ch);
-      if (at === this.#own)
-        at.id = body.code === "position" ? null : at.id;
-      else if (!at?.on)
-        this.#channels.delete(body.ch);
+      if (body.code === "unknown")
+        return this.#says.unsub(body);
+      const { ch, code } = body;
+      this.#name ?? this.#rename(ch);
+      const at = this.#channels.get(ch);
       this.#emit("error", body);
+      if (!at || at.on || code === "inbound")
+        return;
+      if (code === "position") {
+        this.#unknown(ch);
+        this.#subscribe([ch]);
+      } else
+        this.#channels.delete(ch);
     },
     reset: (body) => {
       this.#emit("reset", body);
       (this.#channels.get(body.ch) ?? {}).id = body.id;
     },
-    presence: (body) => this.#emit("presence", body),
-    join: (body) => this.#emit("join", body),
-    leave: (body) => this.#emit("leave", body),
     close: (event) => this.#onClose({ wasClean: true, ...event }),
   };
 
+  #unknown(ch) {
+    this.#says.reset({ ch, why: "unknown", id: null });
+  }
+
   #rename(name) {
-    if (this.#channels.get(this.#name) === this.#own)
-      this.#channels.delete(this.#name);
+    this.#channels.delete(this.#name);
     this.#name = name;
     this.#channels.set(name, this.#own);
   }
@@ -374,7 +396,7 @@ export class WSPush extends EventTarget {
     if (this.readyState > 1 || (ch && !at?.on))
       return;
     if (!id || id !== at?.last) {
-      data ??= bytesOf(b64).buffer;
+      data ??= Uint8Array.from(atob(b64), (c) => c.charCodeAt()).buffer;
       if (typeof data !== "string" && this.binaryType === "blob")
         data = new Blob([data]);
       this.#emit("message", { data, origin: new URL(this.url).origin, lastEventId: id ?? "", ch, id }, MessageEvent);
@@ -388,20 +410,19 @@ export class WSPush extends EventTarget {
   // ---- what the page says ----
 
   #say(what) {
-    if (this.#isV1)
-      this.#line.send(JSON.stringify(what));
+    return this.#isV1 && !this.#line.send(JSON.stringify(what));
   }
 
   #subscribe(names) {
-    const since = names.map((name) => [name, this.#channels.get(name).id]).filter(([, id]) => id);
+    const since = names.map((name) => [name, this.#channels.get(name).id || undefined]);
     if (names.length)
       this.#say({ sub: names, since: Object.fromEntries(since) });
   }
 
-  // One after the other, so that nothing overtakes a Blob that is read or a POST. At most WINDOW messages are under way: a pong
+  // One after the other, so that nothing overtakes a Blob that is read or a POST. At most 50 messages are under way: a pong
   // says that the server has read what came before its ping, and a server that takes its time is not run over.
   async #flush() {
-    while (!this.#isBusy && this.state === "open" && this.#queue.length && this.#sent.length < WINDOW) {
+    while (!this.#isBusy && this.state === "open" && this.#queue.length && this.#sent.length < 50) {
       const later = this.#pass(this.#queue[0]);
       this.#isBusy = true;
       if (later)
@@ -409,26 +430,27 @@ export class WSPush extends EventTarget {
       this.#isBusy = false;
     }
     if (this.#sent.length && !this.#asked)
-      this.#ping(ANSWER);
+      this.#ping();
     if (this.#bye && !this.#isBusy)
       this.#leave(this.#bye);
   }
 
   #pass(item) {
-    const { data, channel } = item, isText = typeof data === "string";
+    const { data, ch } = item, isText = typeof data === "string";
     if (data instanceof Blob)
       return data.arrayBuffer().then((bytes) => { item.data = new Uint8Array(bytes); },
         () => this.#report("unsent", [this.#next()]));
     this.#next();
     if (this.#isV1) {
       this.#sent.push(item);
-      this.#say({ ch: channel, [isText ? "data" : "b64"]: isText ? data : base64Of(data) });
-    } else if (channel) {
+      const body = isText ? { data } : { b64: btoa(data.reduce((text, byte) => text + String.fromCharCode(byte), "")) };
+      this.#say({ ch, ...body });
+    } else if (ch) {
       this.#report("unsent", [item]);
     } else if (this.transport === "websocket") {
       this.#line.send(data);
     } else {
-      return this.#post(data, isText ? "text/plain" : "application/octet-stream");
+      return this.#post(data, isText ? data : new Blob([data], { type: "application/octet-stream" }));
     }
   }
 
@@ -438,23 +460,24 @@ export class WSPush extends EventTarget {
     return item;
   }
 
-  async #post(body, type) {
-    const answer = fetch(this.#address("http"), { method: "POST", body, headers: { "Content-Type": type } });
-    const text = await answer.then((got) => !got.ok && got.text(), String);
+  async #post(data, body) {
+    const text = await fetch(this.#address("http"), { method: "POST", body, signal: AbortSignal.timeout?.(60000) })
+      .then(async (got) => got.ok ? "" : `${got.status} ${await got.text()}`).catch(String);
     if (text)
-      this.#emit("error", { code: "post", text, data: body });
+      this.#emit("error", { code: "post", text, data });
   }
 
   #leave({ code, reason }) {
-    if (this.state !== "open" || this.transport === "sse" && !this.#queue.length)
-      setTimeout(() => this.#end(this.#bye), 0);
-    else if (!this.#queue.length)
+    if (this.state !== "open" || this.transport === "sse") {
+      this.#drop();
+      this.#after(0, () => this.#end(this.#bye));
+    } else if (!this.#queue.length)
       this.#line.close(...(code === 1005 ? [] : [code, reason]));
   }
 
   #report(code, items) {
-    for (const { data, channel } of items)
-      this.#emit("error", { code, data, ch: channel });
+    for (const { data, ch } of items)
+      this.#emit("error", { code, data, ch });
   }
 
   #change(state, details) {
@@ -462,9 +485,9 @@ export class WSPush extends EventTarget {
     this.#emit("state", { state, transport: this.transport, protocol: this.protocol, ...details });
   }
 
-  #emit(type, { ch: channel, ...details } = {}, Kind = Event) {
+  #emit(type, { ch, ...details } = {}, Kind = Event) {
     const event = new Kind(type, details);
-    Object.assign(details, { channel });
+    details.channel = ch;
     for (const name in details)
       if (!(name in event))
         event[name] = details[name];
@@ -472,4 +495,4 @@ export class WSPush extends EventTarget {
   }
 }
 
-["CONNECTING", "OPEN", "CLOSING", "CLOSED"].forEach((name, i) => { WSPush[name] = WSPush.prototype[name] = i; });
+["CONNECTING", "OPEN", "CLOSING", "CLOSED"].forEach((name, i) => WSPush[name] = WSPush.prototype[name] = i);

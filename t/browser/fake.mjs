@@ -2,6 +2,7 @@
  * What a browser gives WSPush, made by hand: a WebSocket and an EventSource that do what the test says, timers that stand
  * still until the test lets time go on, and the window's events. Nothing here touches a network.
  */
+import { getEventListeners } from "node:events";
 import { mock } from "node:test";
 
 // Timers that stand still; those of the world come back with realWorld().
@@ -23,8 +24,8 @@ class Clock {
     Object.assign(globalThis, this.real);
   }
 
-  // Runs what is due within ms, in the order of time, and what that sets up in turn.
-  pass(ms) {
+  // Runs what is due within ms, in the order of time, and what that sets up in turn, promises among it.
+  async pass(ms) {
     const end = this.now + ms;
     for (;;) {
       const [next] = [...this.waiting].filter(([, { at }]) => at <= end).sort(([, a], [, b]) => a.at - b.at);
@@ -33,6 +34,7 @@ class Clock {
       this.waiting.delete(next[0]);
       this.now = next[1].at;
       next[1].act();
+      await settle();
     }
     this.now = end;
   }
@@ -175,13 +177,24 @@ export function fireWindow(type, { onLine = globalThis.navigator.onLine, hidden 
   bus.dispatchEvent(new Event(type));
 }
 
+// How many wait.
+export function timers() {
+  return clock.waiting.size;
+}
+
+// How many listen to the window.
+export function watchers() {
+  return ["online", "offline", "visibilitychange", "pagehide", "pageshow"]
+    .reduce((sum, type) => sum + getEventListeners(bus, type).length, 0);
+}
+
 // Everything that is ready to run runs; no time passes.
 export function settle() {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
 export async function pass(ms) {
-  clock.pass(ms);
+  await clock.pass(ms);
   await settle();
 }
 

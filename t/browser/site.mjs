@@ -50,9 +50,11 @@ function start(command, args, options = {}) {
   return run;
 }
 
-export async function startSite() {
+/** `config`: lines for local.conf. */
+export async function startSite(config = "") {
   const port = await freePort();
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), "run-"));
+  fs.writeFileSync(path.join(dir, "local.conf"), config);
   const url = `http://127.0.0.1:${port}`;
   const run = start("conf/run.sh", [BUILD, String(port)], {
     detached: true,

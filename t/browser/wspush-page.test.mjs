@@ -11,7 +11,7 @@ let site;
 let chromium;
 
 before(async () => {
-  site = await startSite();
+  site = await startSite('channel "wspush/crowd" { presence_users = 1 }\n');
   chromium = await startBrowser();
 });
 
@@ -140,6 +140,26 @@ test("who is here: a user with two pages comes once, and goes with the last", as
   await bob.context().close();
   await until(async () => `${await names(alice)}` === "alice", "bob to have gone");
   assert.deepEqual((await entries(alice, "note")).map((e) => e.join ?? `-${e.leave}`), ["bob", "-bob"]);
+  await alice.evaluate(() => { Math.random = () => 0.9; });
+  await alice.click("#break");
+  await waitForState(alice, "WAITING");
+  assert.equal(await alice.textContent("#presence-hint"), "", "who is here is not known now");
+  assert.deepEqual(alice.complaints, []);
+  await alice.context().close();
+});
+
+test("who is here: too many to be listed are counted", async () => {
+  const open = (user) => openConnected(chromium.browser, address("wspush/crowd", `&user=${user}`));
+  const hint = (page) => page.textContent("#presence-hint");
+  const listed = (page) => page.locator("#users li").count();
+  const alice = await open("alice");
+  await until(async () => await listed(alice) === 1, "alice to see herself");
+  const bob = await open("bob");
+  await until(async () => /: 2 /.test(await hint(alice)) && /: 2 /.test(await hint(bob)), "both to see the number");
+  assert.equal(await listed(alice), 0);
+  await bob.context().close();
+  await until(async () => await listed(alice) === 1, "alice to see herself again");
+  assert.equal(await hint(alice), "");
   assert.deepEqual(alice.complaints, []);
   await alice.context().close();
 });

@@ -3,10 +3,11 @@
  * docs/CLIENT.md over real sockets is in wspush-server.test.mjs.
  */
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, test } from "node:test";
+import { afterEach, beforeEach, mock, test } from "node:test";
+import { runInNewContext } from "node:vm";
 import { WSPush } from "../../static/wspush.js";
-import { FakeSocket, FakeStream, fakeBrowser, fireWindow, line, listenTo, pass, realWorld, setRandom, settle, stream }
-  from "./fake.mjs";
+import { FakeSocket, FakeStream, fakeBrowser, fireWindow, line, listenTo, pass, realWorld, setRandom, settle, stream, timers,
+  watchers } from "./fake.mjs";
 
 beforeEach(fakeBrowser);
 afterEach(realWorld);
@@ -38,7 +39,8 @@ test("constants, addresses and what is no address", async () => {
       [3, 0, "", "", "blob", 0]);
   }
   assert.throws(() => new WSPush("ftp://a.example/"), { name: "SyntaxError" });
-  assert.throws(() => new WSPush("http://a:b:c/"));
+  for (const url of ["http://a:b:c/", "/%ff", "wsx://a.example/"])
+    assert.throws(() => new WSPush(url), { name: "SyntaxError" }, url);
 });
 
 test("it offers wspush.v1 first, then the page's own", async () => {
@@ -50,6 +52,15 @@ test("it offers wspush.v1 first, then the page's own", async () => {
   assert.deepEqual(line().protocols, ["wspush.v1", "a", "b"]);
   await connecting({ protocols: ["a"] });
   assert.deepEqual(line().protocols, ["wspush.v1", "a"]);
+  await connecting("wspush.v1");
+  assert.deepEqual(line().protocols, ["wspush.v1"], "a browser refuses one that stands twice");
+});
+
+test("an option that is undefined is none", async () => {
+  const { ws } = await connecting({ protocols: undefined, transports: undefined, queue: undefined });
+  assert.deepEqual(line().protocols, ["wspush.v1"]);
+  ws.send("x".repeat(4 << 20));
+  assert.throws(() => ws.send("y"), { name: "QuotaExceededError" });
 });
 
 test("open once, messages with channel and id, handlers and listeners", async () => {
@@ -118,14 +129,16 @@ test("send: text as it is, lone surrogates as a WebSocket makes them, other chan
   ws.send("a\ud800b🎈\u0000");
   ws.send(17);
   ws.send("x", "news");
-  assert.deepEqual(line().requests, [{ data: "a\ufffdb🎈\u0000" }, { data: "17" }, { ch: "news", data: "x" }]);
+  ws.send(runInNewContext("Uint8Array.of(0, 1, 2).buffer"));
+  assert.deepEqual(line().requests, [{ data: "a\ufffdb🎈\u0000" }, { data: "17" }, { ch: "news", data: "x" },
+    { b64: "AAEC" }], "the last is of another frame");
 });
 
 test("close says code and reason, and the event is the other side's", async () => {
   const { ws, log } = await opened();
   assert.throws(() => ws.close(1001), { name: "InvalidAccessError" });
   assert.throws(() => ws.close(5000), { name: "InvalidAccessError" });
-  assert.throws(() => ws.close(3000, "é".repeat(62)), { name: "InvalidAccessError" });
+  assert.throws(() => ws.close(3000, "é".repeat(62)), { name: "SyntaxError" });
   assert.equal(ws.readyState, 1);
   ws.close(3001, "done");
   assert.equal(ws.readyState, 2);
@@ -138,6 +151,24 @@ test("close says code and reason, and the event is the other side's", async () =
   await pass(100000);
   assert.equal(FakeSocket.made.length, 1);
   assert.equal(log.at(-1)[0], "close");
+});
+
+test("a line that is lost while it closes", async () => {
+  const { ws, log } = await opened();
+  ws.close(1000, "bye");
+  ws.send("after close()");
+  line().cut(1006);
+  assert.deepEqual(line().requests, []);
+  assert.deepEqual(log.of("error", "close"), [["close", 1006, "", false]]);
+});
+
+test("a dead line does not keep close() from its end", async () => {
+  const { ws, log } = await opened();
+  ws.send("under way");
+  ws.close();
+  await pass(10001);
+  assert.deepEqual(log.of("error", "close"), [["error", "unsure", undefined, "under way"], ["close", 1006, "", false]]);
+  assert.equal(timers(), 0);
 });
 
 test("close without a code; after it send() is thrown away and counted, as by a WebSocket", async () => {
@@ -166,9 +197,34 @@ for (const [name, prepare] of Object.entries({
     assert.deepEqual(log.of("error", "close"), [["error", "unsent", undefined, "never"], ["close", 1000, "enough", true]]);
     assert.equal(ws.readyState, 3);
     assert.equal(before.readyState >= 2, true);
+    assert.equal(timers(), 0);
     await pass(100000);
     assert.equal(line(), before, "nothing comes back");
   });
+
+test("no timer outlives the end of a stream", async () => {
+  const { ws } = await connecting({ transports: ["sse", "websocket"] });
+  for (let i = 0; i < 3; i++) {
+    line().cut();
+    await pass(1000 * 2 ** i);
+  }
+  stream().accept();
+  ws.close();
+  await pass(1);
+  assert.equal(timers(), 0);
+});
+
+test("close() while the line comes up: it does not open any more", async () => {
+  const { ws, log } = await connecting();
+  ws.send("never");
+  line().accept();
+  ws.close();
+  line().say({ hello: { client: "c1", user: null, channels: ["chat"] } });
+  assert.equal(ws.readyState, 2);
+  await pass(1);
+  assert.deepEqual(log, [["state", "closed", "websocket"], ["error", "unsent", undefined, "never"], ["close", 1005, "", true]]);
+  assert.deepEqual(line().sent, []);
+});
 
 // ---- coming back ----
 
@@ -209,6 +265,16 @@ test("it says why and how long it waits", async () => {
   ws.onstate = (got) => { event ??= got; };
   line().cut(1012, "restart");
   assert.deepEqual([event.state, event.code, event.reason, event.delay], ["waiting", 1012, "restart", 500]);
+});
+
+test("what was under way when it ended for good is named, and what was never sent", async () => {
+  const { ws, log } = await opened();
+  for (let i = 0; i < 51; i++)
+    ws.send(`${i}`);
+  line().cut(1008, "no");
+  assert.deepEqual(log.of("error").map(([code, , data]) => code + data), [...Array.from({ length: 50 }, (_, i) => `unsure${i}`),
+    "unsent50"]);
+  assert.equal(log.at(-1)[0], "close");
 });
 
 test("backoff: a quick first try, then twice as long each time, 30 s at most, anew after a success", async () => {
@@ -284,11 +350,21 @@ test("it resumes by the id of what the page had, or by the head where there was 
 
 test("the page's position and query", async () => {
   await connecting({ since: "1-7" }, "/chat?x=a+b%20");
-  assert.equal(line().url, "wss://www.example.com/chat?x=a+b%20&since=1-7");
+  assert.equal(line().url, "wss://www.example.com/chat?since=1-7&x=a+b%20");
   line().hello("1-9");
   line().cut();
   await pass(1000);
-  assert.equal(line().url, "wss://www.example.com/chat?x=a+b%20&since=1-7", "nothing came, so it is still there");
+  assert.equal(line().url, "wss://www.example.com/chat?since=1-7&x=a+b%20", "nothing came, so it is still there");
+});
+
+test("a position in the address holds until there is a newer one", async () => {
+  await connecting({}, "/chat?since=1-2");
+  assert.equal(line().url, "wss://www.example.com/chat?since=1-2");
+  line().hello("1-9");
+  line().say({ ch: "chat", id: "1-3", data: "x" });
+  line().cut();
+  await pass(1000);
+  assert.equal(line().url, "wss://www.example.com/chat?since=1-3&since=1-2", "the server takes the first");
 });
 
 test("a sub that names a position before the head (first = all): from there, if it is cut before anything came", async () => {
@@ -383,6 +459,53 @@ test("unsubscribe: nothing more of it, and it is not asked for again", async () 
   assert.deepEqual(log.of("message", "error"), [["message", "news", "1-4", "new"]]);
 });
 
+test("left and taken again before the answers: those to the old request are not for the new one", async () => {
+  const { ws, log } = await opened();
+  for (const act of ["subscribe", "unsubscribe", "subscribe", "unsubscribe", "subscribe"])
+    ws[act]("news");
+  line().say({ sub: { ch: "news", id: "1-1" } });
+  line().say({ ch: "news", id: "1-2", data: "not asked for any more" });
+  line().say({ unsub: { ch: "news" } });
+  line().say({ error: { code: "unknown", text: "it is not on this channel", ch: "news" } });
+  line().say({ sub: { ch: "news", id: "1-3" } });
+  line().say({ ch: "news", id: "1-4", data: "new" });
+  assert.deepEqual(log.of("message", "error"), [["message", "news", "1-4", "new"]]);
+  ws.unsubscribe("news");
+  line().cut();
+  ws.subscribe("news");
+  ws.unsubscribe("news");
+  ws.subscribe("news");
+  await pass(1000);
+  line().hello();
+  line().say({ sub: { ch: "news", id: "1-5" } });
+  line().say({ ch: "news", id: "1-6", data: "on the next line" });
+  line().say({ unsub: { ch: "news" } });
+  assert.deepEqual(log.of("message", "error").slice(1), [["message", "news", "1-6", "on the next line"],
+    ["error", "unsub", "news", undefined]]);
+});
+
+test("handlers of state and open may leave channels and take others", async () => {
+  const { ws } = await connecting();
+  ws.subscribe("news");
+  ws.send("waits");
+  ws.onstate = ({ state }) => state === "open" && ws.unsubscribe("news");
+  ws.onopen = () => ws.subscribe("late");
+  line().hello();
+  assert.deepEqual(line().requests, [{ sub: ["news"], since: {} }, { unsub: ["news"] }, { sub: ["late"], since: {} },
+    { data: "waits" }]);
+});
+
+test("a channel's name that is a number is a text to the server", async () => {
+  const { ws, log } = await opened();
+  ws.subscribe(5);
+  assert.deepEqual(line().requests, [{ sub: ["5"], since: {} }]);
+  line().say({ sub: { ch: "5", id: "1-1" } });
+  line().say({ ch: "5", id: "1-2", data: "x" });
+  ws.unsubscribe(5);
+  assert.deepEqual(log.of("message"), [["5", "1-2", "x"]]);
+  assert.deepEqual(line().requests.at(-1), { unsub: ["5"] });
+});
+
 test("a channel that is refused, or taken away, is said and not asked for again", async () => {
   const { ws, log } = await opened();
   ws.subscribe("secret");
@@ -401,16 +524,57 @@ test("a channel that is refused, or taken away, is said and not asked for again"
   assert.equal(log.of("message").length, 1);
 });
 
-test("a position in the own channel that the server can't take is given up", async () => {
+test("a position in the own channel that the server can't take is given up, and the channel asked for without", async () => {
   const { log } = await connecting({ since: "nonsense" });
   line().accept();
-  line().say({ hello: { client: "c1", user: null, channels: ["chat"] } });
-  line().say({ error: { code: "position", text: "malformed", ch: "chat" } });
-  line().say({ sub: { ch: "chat", id: "1-9" } });
-  assert.equal(log.of("error")[0][0], "position");
+  line().say({ hello: { client: "c1", user: null, channels: [] } });
+  line().say({ error: { code: "position", text: "malformed", ch: "shop:7" } });
+  assert.deepEqual(line().requests, [{ sub: ["shop:7"], since: {} }]);
+  line().say({ sub: { ch: "shop:7", id: "1-9" } });
+  line().say({ ch: "shop:7", id: "1-10", data: "new" });
+  assert.deepEqual(log.of("error", "reset", "message"), [["error", "position", "shop:7", undefined],
+    ["reset", "shop:7", "unknown", null], ["message", "shop:7", "1-10", "new"]]);
   line().cut();
   await pass(1000);
-  assert.match(line().url, /since=1-9$/);
+  assert.match(line().url, /since=1-10$/);
+});
+
+test("likewise in another channel", async () => {
+  const { ws, log } = await opened();
+  ws.subscribe("news", "nonsense");
+  line().say({ error: { code: "position", text: "malformed", ch: "news" } });
+  assert.deepEqual(line().requests.at(-1), { sub: ["news"], since: {} });
+  line().say({ sub: { ch: "news", id: "1-9" } });
+  line().say({ ch: "news", id: "1-10", data: "new" });
+  assert.deepEqual(log.of("error", "reset", "message"), [["error", "position", "news", undefined],
+    ["reset", "news", "unknown", null], ["message", "news", "1-10", "new"]]);
+});
+
+test("a message that the channel does not take is no answer to the sub behind it", async () => {
+  const { ws, log } = await opened();
+  ws.send("x", "news");
+  ws.subscribe("news");
+  line().say({ error: { code: "inbound", text: "no", ch: "news" } });
+  line().say({ sub: { ch: "news", id: "1-9" } });
+  line().say({ error: { code: "forbidden", text: "to send", ch: "news" } });
+  line().say({ ch: "news", id: "1-10", data: "new" });
+  assert.deepEqual(log.of("error", "message"), [["error", "inbound", "news", undefined],
+    ["error", "forbidden", "news", undefined], ["message", "news", "1-10", "new"]]);
+});
+
+test("a channel that is refused at a coming back is not asked for again", async () => {
+  const { ws } = await opened();
+  ws.subscribe("lent");
+  line().say({ sub: { ch: "lent", id: "1-1" } });
+  line().cut();
+  await pass(1000);
+  line().hello();
+  line().say({ ch: "lent", id: "1-2", data: "before its sub" });
+  line().say({ error: { code: "forbidden", text: "no", ch: "lent" } });
+  line().cut();
+  await pass(1000);
+  line().hello();
+  assert.deepEqual(line().requests, []);
 });
 
 test("the own channel is what the server calls it", async () => {
@@ -476,6 +640,29 @@ test("what was under way when the line was lost is named; what a pong has confir
   assert.deepEqual(line().requests, [], "it is for the page to send it again");
 });
 
+test("what was named is not named again, and a new line has pings of its own", async () => {
+  const { ws, log } = await opened();
+  ws.send("one");
+  line().cut();
+  await pass(1000);
+  line().hello();
+  ws.send("two");
+  assert.deepEqual(line().sent, [{ data: "two" }, { ping: 2 }]);
+  line().cut();
+  assert.deepEqual(log.of("error").map(([, , data]) => data), ["one", "two"]);
+});
+
+test("an older ping's pong confirms nothing", async () => {
+  const { ws, log } = await opened();
+  ws.send("one");
+  ws.send("two");
+  fireWindow("visibilitychange");
+  assert.deepEqual(line().sent.at(-1), { ping: 2 });
+  line().say({ pong: 1 });
+  line().cut();
+  assert.deepEqual(log.of("error").map(([, , data]) => data), ["one", "two"]);
+});
+
 test("one ping for what is under way, and another for what came meanwhile", async () => {
   const { ws } = await opened();
   ws.send("a");
@@ -533,6 +720,18 @@ test("a ping after 25 s of silence, and 10 s for the answer", async () => {
   assert.match(line().url, /since=1-0$/);
 });
 
+test("a pong may take longer behind a large message", async () => {
+  const { ws, log } = await opened();
+  ws.send("x".repeat(320000));
+  await pass(29999);
+  assert.equal(ws.state, "open");
+  line().pong();
+  ws.send("x");
+  await pass(10001);
+  assert.equal(ws.state, "waiting");
+  assert.deepEqual(log.of("error"), [["unsure", undefined, "x"]]);
+});
+
 test("anything that is heard counts as life", async () => {
   const { ws } = await opened();
   for (let i = 0; i < 20; i++) {
@@ -576,6 +775,20 @@ test("offline: hardly any tries, and one at once when it is online", async () =>
   assert.deepEqual(log.of("state").map(([state]) => state), ["open", "offline", "connecting", "open"]);
 });
 
+test("offline is no reason for a try, online is one for a stream", async () => {
+  const { ws } = await opened();
+  line().cut();
+  fireWindow("offline");
+  assert.equal(ws.state, "waiting");
+  const other = await connecting({ transports: ["sse"] });
+  stream().accept();
+  fireWindow("offline");
+  fireWindow("visibilitychange");
+  assert.equal(other.ws.state, "open");
+  fireWindow("online");
+  assert.equal(other.ws.state, "connecting");
+});
+
 test("a page that is seen again does not wait for its next try", async () => {
   const { ws } = await opened();
   line().cut();
@@ -610,6 +823,7 @@ test("nothing listens to the window after the end", async () => {
   const { ws } = await opened();
   ws.close();
   line().cut(1000);
+  assert.equal(watchers(), 0);
   fireWindow("online");
   fireWindow("pagehide");
   await pass(100000);
@@ -638,6 +852,9 @@ test("a token is asked for once, and anew after 4401", async () => {
   assert.equal(ws.state, "waiting");
   await pass(500);
   assert.equal(asked, 3);
+  line().cut();
+  await pass(4000);
+  assert.equal(asked, 4, "a refusal by nginx is 1006, and no more can be seen");
 });
 
 test("getToken that fails is told and asked again; one that never answers is asked again", async () => {
@@ -654,6 +871,18 @@ test("getToken that fails is told and asked again; one that never answers is ask
   await pass(2000);
   assert.equal(asked, 3);
   assert.equal(FakeSocket.made.length, 1);
+});
+
+test("getToken that fails after it was given up says nothing", async () => {
+  const answers = [];
+  const { log } = await connecting({ getToken: () => new Promise((...both) => answers.push(both)) });
+  await pass(15500);
+  answers[0][1](new Error("too late"));
+  await settle();
+  assert.deepEqual([log.of("error"), answers.length], [[], 2]);
+  answers[1][0]("t");
+  await settle();
+  assert.match(line().url, /token=t$/);
 });
 
 test("a token that comes after close() opens nothing", async () => {
@@ -693,6 +922,16 @@ test("plain: raw both ways, no pings, and a reset at each coming back", async ()
     ["reset", "chat", "unknown", null]]);
 });
 
+test("a plain line can't go on from a position, and says so", async () => {
+  const { log } = await connecting({ since: "1-5" });
+  line().cut();
+  await pass(500);
+  line().cut();
+  await pass(1000);
+  line().accept("");
+  assert.deepEqual(log.of("open", "reset"), [["open"], ["reset", "chat", "unknown", null]]);
+});
+
 test("a browser gives up where no offered protocol is taken: the third try offers none of ours", async () => {
   const { ws } = await connecting();
   line().cut();
@@ -712,13 +951,27 @@ test("a browser gives up where no offered protocol is taken: the third try offer
 });
 
 test("a server that is known to speak wspush.v1 is never used without it", async () => {
-  const { ws } = await opened();
-  for (let i = 0; i < 3; i++) {
+  setRandom(() => 0);
+  await opened();
+  for (let i = 0; i < 8; i++) {
     line().cut();
-    await pass(8000);
-    assert.deepEqual(line().protocols, ["wspush.v1"]);
+    await pass(0);
+    assert.deepEqual([FakeSocket.made.length, line().protocols], [i + 2, ["wspush.v1"]]);
   }
-  assert.equal(ws.state, "connecting");
+  line().cut();
+  await pass(0);
+  assert.equal(FakeStream.made.length, 1, "and by a stream after eight tries");
+});
+
+test("tries while the browser is offline do not count", async () => {
+  setRandom(() => 0);
+  await opened();
+  fireWindow("offline", { onLine: false });
+  for (let i = 0; i < 20; i++) {
+    line().cut();
+    await pass(0);
+  }
+  assert.deepEqual([FakeSocket.made.length, FakeStream.made.length], [21, 0]);
 });
 
 // ---- event streams ----
@@ -773,10 +1026,14 @@ test("what a stream brings", async () => {
   stream().say("message", "to me");
   stream().say("binary", "AAE=", "1-5");
   stream().say("beat", "");
+  stream().say("presence", '{"ch":"shop:7","users":[]}');
   stream().say("join", '{"ch":"shop:7","user":"al"}');
+  stream().say("leave", '{"ch":"shop:7","user":"al"}');
   stream().say("reset", '{"ch":"shop:7","why":"slow","id":"1-9"}', "1-9");
-  assert.deepEqual(log.of("message", "join", "reset"), [["message", "shop:7", "1-4", "one"], ["message", null, null, "to me"],
-    ["message", "shop:7", "1-5", Uint8Array.of(0, 1).buffer], ["join", "shop:7", "al"], ["reset", "shop:7", "slow", "1-9"]]);
+  assert.deepEqual(log.of("message", "presence", "join", "leave", "reset"), [["message", "shop:7", "1-4", "one"],
+    ["message", null, null, "to me"],
+    ["message", "shop:7", "1-5", Uint8Array.of(0, 1).buffer], ["presence", "shop:7", []],
+    ["join", "shop:7", "al"], ["leave", "shop:7", "al"], ["reset", "shop:7", "slow", "1-9"]]);
   assert.equal(ws.user, "bob");
   stream().cut();
   await pass(1000);
@@ -854,11 +1111,38 @@ test("on a stream a socket is tried now and then, and taken when it comes up", a
   assert.deepEqual(log.of("open", "reset"), [["open"]]);
 });
 
+test("a probe that comes up when the stream is gone changes nothing", async () => {
+  const { ws } = await onStream();
+  stream().accept();
+  await pass(15000);
+  const probe = line();
+  stream().cut();
+  probe.onopen();
+  await settle();
+  assert.equal(ws.state, "waiting");
+});
+
+test("the pause between two probes is 5 min at most", async () => {
+  await onStream();
+  stream().accept();
+  const at = [];
+  for (let second = 5; second < 1500; second += 5) {
+    await pass(5000);
+    stream().say("beat", "");
+    if (line().readyState)
+      continue;
+    at.push(second);
+    line().readyState = 3;
+    line().onclose?.();
+  }
+  assert.deepEqual(at.map((second, i) => second - (at[i - 1] ?? 0)), [15, 30, 60, 120, 240, 300, 300, 300]);
+});
+
 test("over a stream the page sends by POST, one after the other", async () => {
   const posted = [];
   let answer;
   globalThis.fetch = (url, request) => new Promise((resolve, reject) => {
-    posted.push([String(url), request.method, request.headers["Content-Type"], request.body]);
+    posted.push([String(url), request.method, request.body.type, request.body]);
     answer = { resolve, reject };
   });
   const { ws, log } = await connecting({ transports: ["sse"], getToken: () => "t" });
@@ -866,25 +1150,56 @@ test("over a stream the page sends by POST, one after the other", async () => {
   ws.send("one");
   ws.send(Uint8Array.of(2));
   ws.send("three");
+  ws.send("four");
   ws.send("impossible", "news");
-  assert.deepEqual(posted, [["https://www.example.com/chat?token=t", "POST", "text/plain", "one"]]);
+  assert.deepEqual(posted, [["https://www.example.com/chat?token=t", "POST", undefined, "one"]]);
   answer.resolve({ ok: true });
   await settle();
-  assert.deepEqual(posted[1].slice(2), ["application/octet-stream", Uint8Array.of(2)]);
-  answer.resolve({ ok: false, text: async () => "no key" });
+  assert.equal(posted[1][2], "application/octet-stream");
+  assert.deepEqual(new Uint8Array(await posted[1][3].arrayBuffer()), Uint8Array.of(2));
+  answer.resolve({ ok: false, status: 403, text: async () => "" });
+  await settle();
+  answer.resolve({ ok: false, status: 502, text: async () => { throw new TypeError("broken off"); } });
   await settle();
   answer.reject(new TypeError("network"));
   await settle();
   assert.deepEqual(log.of("error"), [["post", undefined, Uint8Array.of(2)], ["post", undefined, "three"],
-    ["unsent", "news", "impossible"]]);
-  ws.send("four");
+    ["post", undefined, "four"], ["unsent", "news", "impossible"]]);
+  ws.send("five");
+  ws.send("six");
+  answer.resolve({ ok: true });
+  await settle();
   ws.close(3000, "x");
   await pass(10);
+  assert.equal(posted.at(-1)[3], "six");
   assert.deepEqual(log.of("close"), []);
   answer.resolve({ ok: true });
   await settle();
   await pass(1);
   assert.deepEqual(log.of("close"), [[3000, "x", true]]);
+});
+
+test("a POST that hangs is given up after a minute, and what waits behind it goes out", async () => {
+  const posted = [];
+  mock.method(AbortSignal, "timeout", (ms) => {
+    const given = new AbortController();
+    setTimeout(() => given.abort(new DOMException("it took too long", "TimeoutError")), ms);
+    return given.signal;
+  });
+  globalThis.fetch = (url, { body, signal }) => new Promise((resolve, reject) => {
+    posted.push(body);
+    signal?.addEventListener("abort", () => reject(signal.reason));
+  });
+  const { ws, log } = await connecting({ transports: ["sse"] });
+  stream().accept();
+  ws.send("hangs");
+  ws.send("waits");
+  await pass(59000);
+  stream().say("beat", "");
+  assert.deepEqual(posted, ["hangs"]);
+  await pass(1000);
+  assert.deepEqual(log.of("error"), [["post", undefined, "hangs"]]);
+  assert.deepEqual(posted, ["hangs", "waits"]);
 });
 
 test("a refused stream asks for a fresh token", async () => {
