@@ -50,11 +50,9 @@ function start(command, args, options = {}) {
   return run;
 }
 
-/** `config`: lines for local.conf. */
-export async function startSite(config = "") {
+export async function startSite() {
   const port = await freePort();
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), "run-"));
-  fs.writeFileSync(path.join(dir, "local.conf"), config);
   const url = `http://127.0.0.1:${port}`;
   const run = start("conf/run.sh", [BUILD, String(port)], {
     detached: true,
@@ -68,14 +66,21 @@ export async function startSite(config = "") {
       throw new Error(`conf/run.sh ended with ${run.code}:\n${output()}`);
     return output().includes(`${url}/test/`);
   }, () => `the site's address; conf/run.sh said:\n${output()}`, 20000);
-  return new Site(run, url, path.join(dir, "control.sock"));
+  return new Site(run, url, dir);
 }
 
 class Site {
-  constructor(run, url, socket) {
+  constructor(run, url, dir) {
     this.run = run;
     this.url = url;
-    this.socket = socket;
+    this.dir = dir;
+    this.socket = path.join(dir, "control.sock");
+  }
+
+  /** Lines that wspush.conf has from now on, too. */
+  async configure(lines) {
+    fs.appendFileSync(path.join(this.dir, "wspush.conf"), lines);
+    await this.wsctl(["reload"]);
   }
 
   get output() {

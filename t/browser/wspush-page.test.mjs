@@ -11,7 +11,7 @@ let site;
 let chromium;
 
 before(async () => {
-  site = await startSite('channel "wspush/crowd" { presence_users = 1 }\n');
+  site = await startSite();
   chromium = await startBrowser();
 });
 
@@ -149,6 +149,7 @@ test("who is here: a user with two pages comes once, and goes with the last", as
 });
 
 test("who is here: too many to be listed are counted", async () => {
+  await site.configure('channel "wspush/crowd" { presence_users = 1 }\n');
   const open = (user) => openConnected(chromium.browser, address("wspush/crowd", `&user=${user}`));
   const hint = (page) => page.textContent("#presence-hint");
   const listed = (page) => page.locator("#users li").count();
