@@ -1,6 +1,5 @@
 /* wspush 0.1.0, MIT. From wspush.src.js */
 const PROTOCOL="wspush.v1";
-const SOCKET_TRIES=3;
 const FINAL=/^(100[023789]|1010|[34][5-9]..)$/;
 export class WSPush extends EventTarget {readyState=0;
 protocol="";
@@ -83,7 +82,7 @@ get #aa(){return this.state==="open"&&this.protocol===PROTOCOL;
 async #w(){this.#ab();
 const turn=this.#d={};
 const takes=(transport,Line)=>Line&&this.#a.transports.includes(transport);
-const isStream=takes("sse",globalThis.EventSource) &&!(takes("websocket",globalThis.WebSocket)&&this.#h<SOCKET_TRIES);
+const isStream=takes("sse",globalThis.EventSource) &&!(takes("websocket",globalThis.WebSocket)&&this.#h<3);
 this.transport=isStream?"sse" :"websocket";
 this.#ac(15000,()=>this.#ad());
 this.#ae("connecting");
@@ -105,7 +104,7 @@ return address;
 }
 #aj(line,type,act){line.addEventListener(type,(event)=>line===this.#d&&act(event));
 }
-#ag(){const ours=++this.#h<SOCKET_TRIES||this.#i?[PROTOCOL] :[];
+#ag(){const ours=++this.#h<3||this.#i?[PROTOCOL] :[];
 const offers=new Set(ours.concat(this.#a.protocols));
 const line=this.#d=new WebSocket(this.#ai("ws",this.#k.id),[...offers]);
 line.binaryType="arraybuffer";
@@ -115,7 +114,7 @@ this.extensions=line.extensions;
 this.#h=0;
 if(line.protocol===PROTOCOL)
 return;
-this.#h=SOCKET_TRIES-1;
+this.#h=3-1;
 this.#k.id=null;
 this.#ak();
 this.#al(line);

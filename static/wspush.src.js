@@ -7,10 +7,19 @@
  * for: the line to open, the next try, something to be heard, a pong; and one for the next probe (#probe).
  *
  * Served are wspush.js and wspush.global.js, which conf/wspush-js.sh makes of this file: without comments and indentation,
- * and with short private names.
+ * with short private names, and with the numbers in place of their names.
  */
 const PROTOCOL = "wspush.v1";
 const SOCKET_TRIES = 3;
+const WINDOW = 50; // messages under way at most
+
+// Milliseconds.
+const CONNECT = 15000; // for a line to come up
+const RETRY = 1000, MAX_RETRY = 30000; // the longest first delay, and any's
+const IDLE = 25000, ANSWER = 10000, SOON = 3000; // silence before a ping; its answer, and where there is reason to doubt
+const SILENCE = 60000; // of an event stream, whose beats come oftener
+const PROBE = 15000, MAX_PROBE = 300000; // until wspush.v1 is tried beside another line
+const POST_ANSWER = 60000;
 
 const FINAL = /^(100[023789]|1010|[34][5-9]..)$/;
 
@@ -122,7 +131,7 @@ export class WSPush extends EventTarget {
     const isStream = takes("sse", globalThis.EventSource) &&
       !(takes("websocket", globalThis.WebSocket) && this.#failures < SOCKET_TRIES);
     this.transport = isStream ? "sse" : "websocket";
-    this.#after(15000, () => this.#lost());
+    this.#after(CONNECT, () => this.#lost());
     this.#change("connecting");
     try {
       this.#token ||= await this.#options.getToken?.();
@@ -201,7 +210,7 @@ export class WSPush extends EventTarget {
       listen(type, (data) => data && this.#hear({ [type]: JSON.parse(data) }));
   }
 
-  #probe(line, wait = 15000) {
+  #probe(line, wait = PROBE) {
     if (line !== this.#line || !this.#options.transports.includes("websocket"))
       return;
     this.#probing = setTimeout(() => {
@@ -213,7 +222,7 @@ export class WSPush extends EventTarget {
           this.#connect();
         }
       };
-      socket.onclose = () => this.#probe(line, Math.min(wait * 2, 300000));
+      socket.onclose = () => this.#probe(line, Math.min(wait * 2, MAX_PROBE));
     }, wait);
   }
 
@@ -245,7 +254,7 @@ export class WSPush extends EventTarget {
     if (this.#bye)
       return this.#end({ code, reason, wasClean: false });
     const isOff = globalThis.navigator?.onLine === false;
-    const delay = Math.random() * (isOff ? 30000 : Math.min(30000, 1000 * 2 ** this.#tries++));
+    const delay = Math.random() * (isOff ? MAX_RETRY : Math.min(MAX_RETRY, RETRY * 2 ** this.#tries++));
     const unsure = this.#drop();
     if (this.state === "connecting")
       this.#token = null;
@@ -288,13 +297,13 @@ export class WSPush extends EventTarget {
 
   #heard() {
     if (this.transport === "sse")
-      this.#after(60000, () => this.#lost());
+      this.#after(SILENCE, () => this.#lost());
     else
-      this.#after(25000, this.#isV1 && (() => this.#ping()));
+      this.#after(IDLE, this.#isV1 && (() => this.#ping()));
   }
 
   // A slow line (16 KB/s) has time for what goes before the ping.
-  #ping(wait = 10000) {
+  #ping(wait = ANSWER) {
     this.#asked = this.#sent.length;
     this.#say({ ping: ++this.#pings });
     for (const { size } of this.#sent)
@@ -310,7 +319,7 @@ export class WSPush extends EventTarget {
       this.#lost();
       this.#after();
     } else if (this.#isV1) {
-      this.#ping(3000);
+      this.#ping(SOON);
     } else if (this.state === "open" ? type === "online" && this.transport === "sse"
       : this.state !== "connecting" && type !== "offline") {
       this.#connect();
@@ -419,10 +428,10 @@ export class WSPush extends EventTarget {
       this.#say({ sub: names, since: Object.fromEntries(since) });
   }
 
-  // One after the other, so that nothing overtakes a Blob that is read or a POST. At most 50 messages are under way: a pong
+  // One after the other, so that nothing overtakes a Blob that is read or a POST. At most WINDOW messages are under way: a pong
   // says that the server has read what came before its ping, and a server that takes its time is not run over.
   async #flush() {
-    while (!this.#isBusy && this.state === "open" && this.#queue.length && this.#sent.length < 50) {
+    while (!this.#isBusy && this.state === "open" && this.#queue.length && this.#sent.length < WINDOW) {
       const later = this.#pass(this.#queue[0]);
       this.#isBusy = true;
       if (later)
@@ -461,7 +470,7 @@ export class WSPush extends EventTarget {
   }
 
   async #post(data, body) {
-    const text = await fetch(this.#address("http"), { method: "POST", body, signal: AbortSignal.timeout?.(60000) })
+    const text = await fetch(this.#address("http"), { method: "POST", body, signal: AbortSignal.timeout?.(POST_ANSWER) })
       .then(async (got) => got.ok ? "" : `${got.status} ${await got.text()}`).catch(String);
     if (text)
       this.#emit("error", { code: "post", text, data });

@@ -10,7 +10,7 @@ ws.onstate = function ({ state, delay }) {
   if (state === "waiting")
     console.log(this.transport, delay?.toFixed());
 };
-ws.addEventListener("presence", ({ users }) => users.map(({ user, clients }) => user + clients.length));
+ws.addEventListener("presence", ({ users, count }) => users?.map(({ user, clients }) => user + clients.length) ?? count);
 ws.addEventListener("reset", ({ why, channel }) => console.log(why, channel));
 ws.addEventListener("mine", (event) => console.log(event.type));
 const take = (event: WSPushMessageEvent) => event.origin;
