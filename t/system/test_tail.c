@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "figures.h"
 #include "program.h"
 #include "resp.h"
 #include "site.h"
@@ -100,6 +101,7 @@ static void some_of_all(const char *path, const char *channel)
     resp_value_free(resp_call(control, "PUBLISH", channel, "hello", NULL));
     wsclient_expect_text(c, "hello");
     wsclient_close(c);
+    info_until(control, "connections", 0); /* the hub knows, too */
 }
 
 START_TEST(lines)
