@@ -56,6 +56,7 @@ function onState(event) {
   }
   showUsers();
   showFacts();
+  showMoreFacts();
 }
 
 // ---- who is here -----------------------------------------------------------------------------------------------
@@ -111,12 +112,14 @@ function addFacts() {
     value.dataset.fact = name;
     byId("facts").append(part("dt", "", name), value);
   }
-  setInterval(() => {
-    if (!socket)
-      return;
-    for (const [name, value] of Object.entries(FACTS))
-      setText(document.querySelector(`[data-fact="${name}"]`), value());
-  }, FACTS_INTERVAL_MS);
+  setInterval(showMoreFacts, FACTS_INTERVAL_MS);
+}
+
+function showMoreFacts() {
+  if (!socket)
+    return;
+  for (const [name, value] of Object.entries(FACTS))
+    setText(document.querySelector(`[data-fact="${name}"]`), value());
 }
 
 // A page can't break a connection without a closing handshake; to WSPush a close without a code is as good as a cut. An
